@@ -1,0 +1,34 @@
+/* The HTTP endpoints (health, ready; metrics later): libmicrohttpd on the main loop. A slow or hostile client costs DNS
+ * nothing: nothing here is shared with a worker. */
+#ifndef VIGIE_HTTP_H
+#define VIGIE_HTTP_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "vigie/buffer.h"
+#include "vigie/status.h"
+
+enum {
+	VIGIE_HTTP_CONNECTIONS_MAX = 64,  /* of one listener; further ones are closed at once */
+	VIGIE_HTTP_IDLE_SECONDS = 10
+};
+
+/* Writes the body and returns the HTTP status. Called in the main thread. */
+typedef unsigned vigie_http_handler(void *argument, struct vigie_buffer *body);
+
+struct vigie_http;
+
+/* Serves GET `path` on "HOST:PORT", ":PORT" (all addresses) or "[v6]:PORT". A second path on the same address shares
+ * the listener; the same path twice is VIGIE_EEXIST. `error` names the address. */
+enum vigie_status vigie_http_serve(struct vigie_http *http, const char *address, const char *path,
+				   vigie_http_handler *handler, void *argument, struct vigie_error *error);
+
+/* Stops serving a path; the listener closes with its last one, so that a probe is refused from then on. */
+void vigie_http_stop(struct vigie_http *http, const char *address, const char *path);
+
+struct vigie_http *vigie_http_new(uv_loop_t *loop);
+void vigie_http_close(struct vigie_http *http);
+
+#endif

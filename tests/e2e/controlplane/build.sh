@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Builds the programs that the end-to-end tests run: etcd, kube-apiserver, kube-controller-manager, kubectl, and CoreDNS to
+# compare with. They are kept outside the tree, keyed by version, and built once. Prints the folder of the programs.
+#
+#   tests/e2e/controlplane/build.sh            all of them (about 14 minutes cold on 2 cores)
+#   VIGIE_TOOLS=DIR                            where to keep them (default: ~/.cache/vigie/tools)
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+
+version_of() { # module folder, module path
+	(cd "$here/$1" && sed -n "s|^.*$2 \(v[0-9.]*\).*|\1|p" go.mod | head -n 1)
+}
+
+kubernetes=$(version_of kubernetes k8s.io/kubernetes)
+etcd=$(version_of etcd go.etcd.io/etcd/server/v3)
+coredns=$(version_of coredns github.com/coredns/coredns)
+out=${VIGIE_TOOLS:-$HOME/.cache/vigie/tools}/kubernetes-$kubernetes-etcd-$etcd-coredns-$coredns
+mkdir -p "$out"
+
+build() { # module folder, package, program
+	[ -x "$out/$3" ] && return
+	echo "building $3 ($2)" >&2
+	# -p 2: the tests' machines have two cores; CGO off: the programs run anywhere
+	(cd "$here/$1" && CGO_ENABLED=0 go build -p 2 -trimpath -ldflags='-s -w' -o "$out/$3.tmp" "$2") >&2
+	mv "$out/$3.tmp" "$out/$3"
+}
+
+command -v go >/dev/null || { echo "go is missing: the end-to-end tests build the control plane from source" >&2; exit 1; }
+build etcd go.etcd.io/etcd/server/v3 etcd
+build coredns github.com/coredns/coredns coredns
+build kubernetes k8s.io/kubernetes/cmd/kube-apiserver kube-apiserver
+build kubernetes k8s.io/kubernetes/cmd/kube-controller-manager kube-controller-manager
+build kubernetes k8s.io/kubernetes/cmd/kubectl kubectl
+echo "$out"
