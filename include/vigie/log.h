@@ -1,6 +1,6 @@
 /* Log lines in CoreDNS' shape, because people grep for them: "[INFO] plugin/kubernetes: text".
  *
- * One write(2) to standard output for each line; control characters are escaped, so that a name from the network
+ * One write(2) to standard output for each line; control characters become "?", so that a name from the network
  * cannot forge a line. */
 #ifndef VIGIE_LOG_H
 #define VIGIE_LOG_H

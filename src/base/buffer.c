@@ -1,0 +1,102 @@
+#include "vigie/buffer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	FIRST_CAPACITY = 256,
+	READ_STEP = 16384
+};
+
+void vigie_buffer_init(struct vigie_buffer *buffer, size_t limit)
+{
+	*buffer = (struct vigie_buffer){.limit = limit};
+}
+
+void vigie_buffer_fini(struct vigie_buffer *buffer)
+{
+	free(buffer->data);
+	vigie_buffer_init(buffer, buffer->limit);
+}
+
+enum vigie_status vigie_buffer_reserve(struct vigie_buffer *buffer, size_t extra)
+{
+	size_t capacity = buffer->capacity ? buffer->capacity : FIRST_CAPACITY;
+	uint8_t *data;
+
+	if (buffer->capacity - buffer->length >= extra)
+		return VIGIE_OK;
+	if (extra > buffer->limit - buffer->length)
+		return VIGIE_ENOSPC;
+	while (capacity - buffer->length < extra)
+		capacity *= 2;
+	if (capacity > buffer->limit)
+		capacity = buffer->limit;
+	data = realloc(buffer->data, capacity);
+	if (!data)
+		return VIGIE_ENOMEM;
+	buffer->data = data;
+	buffer->capacity = capacity;
+	return VIGIE_OK;
+}
+
+enum vigie_status vigie_buffer_append(struct vigie_buffer *buffer, const void *data, size_t length)
+{
+	enum vigie_status status = vigie_buffer_reserve(buffer, length);
+
+	if (status || length == 0)
+		return status;
+	memcpy(buffer->data + buffer->length, data, length);
+	buffer->length += length;
+	return VIGIE_OK;
+}
+
+void vigie_buffer_consume(struct vigie_buffer *buffer, size_t length)
+{
+	if (length >= buffer->length) {
+		buffer->length = 0;
+		return;
+	}
+	buffer->length -= length;
+	memmove(buffer->data, buffer->data + length, buffer->length);
+}
+
+enum vigie_status vigie_buffer_read_file(struct vigie_buffer *buffer, const char *path)
+{
+	enum vigie_status status = VIGIE_OK;
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	int saved;
+
+	if (file < 0)
+		return VIGIE_EIO;
+	for (;;) {
+		size_t room;
+		ssize_t got;
+
+		if (buffer->capacity - buffer->length < 2) {
+			size_t left = buffer->limit - buffer->length;
+
+			status = vigie_buffer_reserve(buffer, left < READ_STEP && left > 1 ? left : READ_STEP);
+			if (status)
+				break;
+		}
+		room = buffer->capacity - buffer->length - 1; /* the terminator's byte is kept free */
+		got = read(file, buffer->data + buffer->length, room);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			status = VIGIE_EIO;
+		if (got <= 0)
+			break;
+		buffer->length += (size_t)got;
+	}
+	saved = errno;
+	close(file);
+	errno = saved;
+	if (!status)
+		buffer->data[buffer->length] = 0;
+	return status;
+}
