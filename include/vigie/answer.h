@@ -1,11 +1,13 @@
-/* Writing an answer into a buffer: header, the question echoed as it was asked, records by whole RRs, OPT last.
+/* Writing an answer into a buffer: header, the question echoed as it was asked, records by whole RRs, OPT
+ * last.
  *
  *     vigie_answer_begin(&answer, &query, buffer, limit);
  *     rdata = vigie_answer_rr(&answer, VIGIE_ANSWER, VIGIE_OWNER_QUESTION, VIGIE_TYPE_A, ttl, 4);
  *     if (rdata) memcpy(rdata, address, 4);
  *     length = vigie_answer_end(&answer);
  *
- * A record that does not fit is left out whole; TC is set unless it was an additional one (RFC 2181 section 9). */
+ * A record that does not fit is left out whole; TC is set unless it was an additional one (RFC 2181 section
+ * 9). */
 #ifndef VIGIE_ANSWER_H
 #define VIGIE_ANSWER_H
 
@@ -15,12 +17,7 @@
 
 #include "vigie/query.h"
 
-enum vigie_section {
-	VIGIE_ANSWER,
-	VIGIE_AUTHORITY,
-	VIGIE_ADDITIONAL,
-	VIGIE_SECTIONS
-};
+enum vigie_section { VIGIE_ANSWER, VIGIE_AUTHORITY, VIGIE_ADDITIONAL, VIGIE_SECTIONS };
 
 enum {
 	VIGIE_OWNER_QUESTION = VIGIE_HEADER_SIZE, /* the offset of the question's name: the usual owner */
@@ -35,20 +32,22 @@ struct vigie_answer {
 	uint16_t rcode;                  /* 12 bits; NOERROR at begin */
 	uint16_t flags;                  /* AA, TC, RA, AD to be set; QR, RD, CD come from the query */
 	uint16_t count[VIGIE_SECTIONS];
-	bool rotated;                    /* the address records' order was chosen already */
+	bool rotated; /* the address records' order was chosen already */
 };
 
 /* Starts an answer of at most `limit` bytes (at least 512). The buffer must hold `limit` bytes. */
-void vigie_answer_begin(struct vigie_answer *answer, const struct vigie_query *query, uint8_t *buffer, size_t limit);
+void vigie_answer_begin(struct vigie_answer *answer, const struct vigie_query *query, uint8_t *buffer,
+			size_t limit);
 
 /* Forgets all records, flags and the rcode; the question stays. */
 void vigie_answer_reset(struct vigie_answer *answer);
 
-/* Adds a record of class IN and returns where its `rdlength` bytes go; NULL when it does not fit. `owner` is the offset
- * of the owner's name in the answer, written as a compression pointer: VIGIE_OWNER_QUESTION, an offset inside the
- * question's name, or one that vigie_answer_offset gave. Sections must be written in order. */
-uint8_t *vigie_answer_rr(struct vigie_answer *answer, enum vigie_section section, uint16_t owner, uint16_t type,
-			 uint32_t ttl, uint16_t rdlength);
+/* Adds a record of class IN and returns where its `rdlength` bytes go; NULL when it does not fit. `owner` is
+ * the offset of the owner's name in the answer, written as a compression pointer: VIGIE_OWNER_QUESTION, an
+ * offset inside the question's name, or one that vigie_answer_offset gave. Sections must be written in order.
+ */
+uint8_t *vigie_answer_rr(struct vigie_answer *answer, enum vigie_section section, uint16_t owner,
+			 uint16_t type, uint32_t ttl, uint16_t rdlength);
 
 /* The same with the owner spelled out: an uncompressed wire name. */
 uint8_t *vigie_answer_rr_named(struct vigie_answer *answer, enum vigie_section section, const uint8_t *owner,
@@ -57,27 +56,30 @@ uint8_t *vigie_answer_rr_named(struct vigie_answer *answer, enum vigie_section s
 /* The offset of a place in the answer, to be an owner later; 0 when no pointer reaches it. */
 uint16_t vigie_answer_offset(const struct vigie_answer *answer, const uint8_t *place);
 
-/* Takes another server's whole reply as this answer: rcode, RA, AD, TC and all records, byte for byte but for its OPT,
- * cut by whole RRs when it does not fit. `reply` must have passed vigie_reply_check for this query.
+/* Takes another server's whole reply as this answer: rcode, RA, AD, TC and all records, byte for byte but for
+ * its OPT, cut by whole RRs when it does not fit. `reply` must have passed vigie_reply_check for this query.
  * VIGIE_EINVAL when a record is malformed; the answer is reset then. */
 enum vigie_status vigie_answer_take(struct vigie_answer *answer, const uint8_t *reply, size_t length);
 
-/* Appends the answer section of another server's reply, names decompressed. VIGIE_EINVAL when a record is malformed:
- * what came before it stays. TC is set when not all fits or when the reply was truncated. */
+/* Appends the answer section of another server's reply, names decompressed. VIGIE_EINVAL when a record is
+ * malformed: what came before it stays. TC is set when not all fits or when the reply was truncated. */
 enum vigie_status vigie_answer_append(struct vigie_answer *answer, const uint8_t *reply, size_t length);
 
-/* Changes the order of runs of A or AAAA records of one owner in the answer section: each run starts elsewhere. */
+/* Changes the order of runs of A or AAAA records of one owner in the answer section: each run starts
+ * elsewhere. */
 void vigie_answer_rotate(struct vigie_answer *answer, uint32_t seed);
 
-/* Writes the header's counts and flags and the OPT record (when the client sent one) and returns the length. */
+/* Writes the header's counts and flags and the OPT record (when the client sent one) and returns the length.
+ */
 size_t vigie_answer_end(struct vigie_answer *answer);
 
-/* A whole answer without records, for packets that the gate refused: id, opcode and RD echoed, the question when it
- * could be read. Returns its length; 0 when the rule is silence (short packets and responses). */
-size_t vigie_answer_refusal(const struct vigie_query *query, enum vigie_gate gate, uint8_t *buffer, size_t limit);
+/* A whole answer without records, for packets that the gate refused: id, opcode and RD echoed, the question
+ * when it could be read. Returns its length; 0 when the rule is silence (short packets and responses). */
+size_t vigie_answer_refusal(const struct vigie_query *query, enum vigie_gate gate, uint8_t *buffer,
+			    size_t limit);
 
-/* Whether `reply` may answer `query` when it was asked under `id`: QR set, opcode QUERY, the same id, one question that
- * is the query's (case aside), counts that the bytes can hold. */
+/* Whether `reply` may answer `query` when it was asked under `id`: QR set, opcode QUERY, the same id, one
+ * question that is the query's (case aside), counts that the bytes can hold. */
 bool vigie_reply_check(const struct vigie_query *query, uint16_t id, const uint8_t *reply, size_t length);
 
 /* The header fields of a reply that passed vigie_reply_check. */
@@ -92,7 +94,7 @@ static inline uint16_t vigie_reply_rcode(const uint8_t *reply)
 
 /* Writes a query for a name into a buffer (RD set; OPT with VIGIE_UDP_SIZE_EDNS and the DO bit when `edns`).
  * `name` is an uncompressed wire name. Returns its length; 0 when it does not fit. */
-size_t vigie_query_write(uint8_t *buffer, size_t size, uint16_t id, uint16_t flags, const uint8_t *name, uint16_t type,
-			 uint16_t class, bool edns, bool edns_do);
+size_t vigie_query_write(uint8_t *buffer, size_t size, uint16_t id, uint16_t flags, const uint8_t *name,
+			 uint16_t type, uint16_t class, bool edns, bool edns_do);
 
 #endif

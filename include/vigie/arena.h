@@ -1,5 +1,5 @@
-/* An arena: many small pieces with one owner, freed at once. A configuration's syntax tree and a decoded API object
- * each live in one. Not thread-safe. */
+/* An arena: many small pieces with one owner, freed at once. A configuration's syntax tree and a decoded API
+ * object each live in one. Not thread-safe. */
 #ifndef VIGIE_ARENA_H
 #define VIGIE_ARENA_H
 

@@ -1,4 +1,5 @@
-/* A byte buffer that grows up to a stated limit. Ours because every reader of untrusted input needs that limit. */
+/* A byte buffer that grows up to a stated limit. Ours because every reader of untrusted input needs that
+ * limit. */
 #ifndef VIGIE_BUFFER_H
 #define VIGIE_BUFFER_H
 
@@ -19,7 +20,8 @@ void vigie_buffer_init(struct vigie_buffer *buffer, size_t limit);
 /* Frees the memory; the buffer is empty and may be used again. */
 void vigie_buffer_fini(struct vigie_buffer *buffer);
 
-/* Makes room for `extra` more bytes behind `length`. VIGIE_ENOSPC beyond the limit, VIGIE_ENOMEM; unchanged then. */
+/* Makes room for `extra` more bytes behind `length`. VIGIE_ENOSPC beyond the limit, VIGIE_ENOMEM; unchanged
+ * then. */
 enum vigie_status vigie_buffer_reserve(struct vigie_buffer *buffer, size_t extra);
 
 /* Appends bytes. Errors as vigie_buffer_reserve. */

@@ -1,4 +1,5 @@
-/* Time. Monotonic everywhere but in what people read; replaceable, so that a test runs a year in a millisecond. */
+/* Time. Monotonic everywhere but in what people read; replaceable, so that a test runs a year in a
+ * millisecond. */
 #ifndef VIGIE_CLOCK_H
 #define VIGIE_CLOCK_H
 

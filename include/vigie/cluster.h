@@ -1,9 +1,10 @@
-/* The writer's side of the record table: the cluster as last seen. A watcher, or the reader of a snapshot, feeds objects
- * in; each change compiles one immutable blob for one service and publishes it (records.h reads it). One writer thread,
- * registered with RCU.
+/* The writer's side of the record table: the cluster as last seen. A watcher, or the reader of a snapshot,
+ * feeds objects in; each change compiles one immutable blob for one service and publishes it (records.h reads
+ * it). One writer thread, registered with RCU.
  *
- * A relist is mark and sweep: vigie_cluster_mark, every object of the list (unchanged ones cost a comparison),
- * vigie_cluster_sweep. There is never a second table, and readers never see an object missing that exists throughout. */
+ * A relist is mark and sweep: vigie_cluster_mark, every object of the list (unchanged ones cost a
+ * comparison), vigie_cluster_sweep. There is never a second table, and readers never see an object missing
+ * that exists throughout. */
 #ifndef VIGIE_CLUSTER_H
 #define VIGIE_CLUSTER_H
 
@@ -25,8 +26,8 @@ struct vigie_address {
 enum vigie_status vigie_address_from_text(struct vigie_address *address, const char *text);
 bool vigie_address_is_v4(const struct vigie_address *address);
 
-/* The objects as the API gives them, reduced to what DNS needs. All text is borrowed for the call, may be upper case,
- * and is NULL or "" where the API leaves it out. */
+/* The objects as the API gives them, reduced to what DNS needs. All text is borrowed for the call, may be
+ * upper case, and is NULL or "" where the API leaves it out. */
 
 struct vigie_port {
 	const char *name;     /* NULL or "": unnamed, no SRV _name._proto */
@@ -36,7 +37,8 @@ struct vigie_port {
 };
 
 enum vigie_service_type {
-	VIGIE_SERVICE_CLUSTER_IP, /* ClusterIP, NodePort, LoadBalancer: with an address, headless, or not allocated yet */
+	VIGIE_SERVICE_CLUSTER_IP, /* ClusterIP, NodePort, LoadBalancer: with an address, headless, or not
+				     allocated yet */
 	VIGIE_SERVICE_EXTERNAL_NAME
 };
 
@@ -44,12 +46,12 @@ struct vigie_service {
 	const char *namespace;
 	const char *name;
 	const char *uid;
-	const char *version;                 /* metadata.resourceVersion */
-	enum vigie_service_type type;        /* decided by spec.type alone */
-	bool headless;                       /* clusterIP or a clusterIPs entry is "None" */
-	struct vigie_address addresses[2];   /* clusterIPs, else clusterIP; at most one a family */
-	size_t address_count;                /* 0 and not headless: not allocated yet, treated as absent */
-	const char *external_name;           /* for VIGIE_SERVICE_EXTERNAL_NAME */
+	const char *version;               /* metadata.resourceVersion */
+	enum vigie_service_type type;      /* decided by spec.type alone */
+	bool headless;                     /* clusterIP or a clusterIPs entry is "None" */
+	struct vigie_address addresses[2]; /* clusterIPs, else clusterIP; at most one a family */
+	size_t address_count;              /* 0 and not headless: not allocated yet, treated as absent */
+	const char *external_name;         /* for VIGIE_SERVICE_EXTERNAL_NAME */
 	const struct vigie_port *ports;
 	size_t port_count;
 };
@@ -83,39 +85,37 @@ struct vigie_pod {
 	size_t address_count;
 };
 
-enum vigie_kind {
-	VIGIE_KIND_SERVICE,
-	VIGIE_KIND_SLICE,
-	VIGIE_KIND_NAMESPACE,
-	VIGIE_KIND_POD,
-	VIGIE_KINDS
-};
+enum vigie_kind { VIGIE_KIND_SERVICE, VIGIE_KIND_SLICE, VIGIE_KIND_NAMESPACE, VIGIE_KIND_POD, VIGIE_KINDS };
 
 /* "services", "endpointslices", "namespaces", "pods". Static storage. */
 const char *vigie_kind_text(enum vigie_kind kind);
 
 struct vigie_cluster_options {
-	bool endpoint_pod_names;            /* name endpoints by their pod where they have no hostname */
-	const char *const *namespaces;      /* the only ones to expose; copied */
-	size_t namespace_count;             /* 0: all */
-	bool kinds[VIGIE_KINDS];            /* what will be fed: the table is synced when each of them is */
+	bool endpoint_pod_names;       /* name endpoints by their pod where they have no hostname */
+	const char *const *namespaces; /* the only ones to expose; copied */
+	size_t namespace_count;        /* 0: all */
+	bool kinds[VIGIE_KINDS];       /* what will be fed: the table is synced when each of them is */
 };
 
 /* A cluster that publishes into `records` (borrowed, must outlive it). NULL when memory is out. */
-struct vigie_cluster *vigie_cluster_new(struct vigie_records *records, const struct vigie_cluster_options *options);
+struct vigie_cluster *vigie_cluster_new(struct vigie_records *records,
+					const struct vigie_cluster_options *options);
 
 /* Forgets the writer's state. What is published stays until the records are freed. */
 void vigie_cluster_free(struct vigie_cluster *cluster);
 
-/* ADDED and MODIFIED alike. An object with the uid and version of the one held is only marked as seen. A malformed one
- * (a name that is no DNS label, say) is VIGIE_EINVAL, skipped and counted; nothing else changes. */
-enum vigie_status vigie_cluster_put_service(struct vigie_cluster *cluster, const struct vigie_service *service);
+/* ADDED and MODIFIED alike. An object with the uid and version of the one held is only marked as seen. A
+ * malformed one (a name that is no DNS label, say) is VIGIE_EINVAL, skipped and counted; nothing else
+ * changes. */
+enum vigie_status vigie_cluster_put_service(struct vigie_cluster *cluster,
+					    const struct vigie_service *service);
 enum vigie_status vigie_cluster_put_slice(struct vigie_cluster *cluster, const struct vigie_slice *slice);
 enum vigie_status vigie_cluster_put_pod(struct vigie_cluster *cluster, const struct vigie_pod *pod);
 enum vigie_status vigie_cluster_put_namespace(struct vigie_cluster *cluster, const char *name);
 
 /* DELETED; an unknown object is no error. */
-void vigie_cluster_delete(struct vigie_cluster *cluster, enum vigie_kind kind, const char *namespace, const char *name);
+void vigie_cluster_delete(struct vigie_cluster *cluster, enum vigie_kind kind, const char *namespace,
+			  const char *name);
 
 /* A list begins: what is not put again before the sweep is gone. A list that breaks is simply not swept. */
 void vigie_cluster_mark(struct vigie_cluster *cluster, enum vigie_kind kind);
@@ -123,8 +123,8 @@ void vigie_cluster_mark(struct vigie_cluster *cluster, enum vigie_kind kind);
 /* A list is complete: deletes what was not seen since the mark, and counts the kind as synced. */
 void vigie_cluster_sweep(struct vigie_cluster *cluster, enum vigie_kind kind);
 
-/* Publishes what changed since the last call: one new blob for each service concerned. Call it after each batch of
- * events; putting alone shows nothing to readers. Sets the SOA serial when anything changed. */
+/* Publishes what changed since the last call: one new blob for each service concerned. Call it after each
+ * batch of events; putting alone shows nothing to readers. Sets the SOA serial when anything changed. */
 void vigie_cluster_publish(struct vigie_cluster *cluster);
 
 #endif

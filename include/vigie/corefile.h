@@ -1,5 +1,6 @@
-/* The Corefile: lexer and parser (snippets, import, environment, quotes, comments), and what server blocks' keys mean.
- * Knows no directive by name. The grammar is CoreDNS' (corefile.5): it is described in docs/corefile.md. */
+/* The Corefile: lexer and parser (snippets, import, environment, quotes, comments), and what server blocks'
+ * keys mean. Knows no directive by name. The grammar is CoreDNS' (corefile.5): it is described in
+ * docs/corefile.md. */
 #ifndef VIGIE_COREFILE_H
 #define VIGIE_COREFILE_H
 
@@ -52,35 +53,35 @@ struct vigie_corefile {
 };
 
 enum {
-	VIGIE_COREFILE_MAX = 1 << 20,    /* bytes of one file */
-	VIGIE_COREFILE_IMPORTS_MAX = 32, /* nested imports: a file that imports itself is an error */
+	VIGIE_COREFILE_MAX = 1 << 20,      /* bytes of one file */
+	VIGIE_COREFILE_IMPORTS_MAX = 32,   /* nested imports: a file that imports itself is an error */
 	VIGIE_COREFILE_WORDS_MAX = 1 << 18 /* words of all files together, imports unfolded */
 };
 
-/* Reads and parses a file; everything lives in `arena`. `default_port` is for keys without one (853 for tls://).
- * VIGIE_EINVAL: `error` is "FILE:LINE: …'WORD'…". VIGIE_EIO: the file cannot be read. */
-enum vigie_status vigie_corefile_read(struct vigie_corefile *corefile, struct vigie_arena *arena, const char *path,
-				      uint16_t default_port, struct vigie_error *error);
+/* Reads and parses a file; everything lives in `arena`. `default_port` is for keys without one (853 for
+ * tls://). VIGIE_EINVAL: `error` is "FILE:LINE: …'WORD'…". VIGIE_EIO: the file cannot be read. */
+enum vigie_status vigie_corefile_read(struct vigie_corefile *corefile, struct vigie_arena *arena,
+				      const char *path, uint16_t default_port, struct vigie_error *error);
 
-/* The same from memory (tests, fuzzing, a built-in configuration). `path` names it in errors and is what relative
- * imports are relative to. `text` is copied. */
-enum vigie_status vigie_corefile_parse(struct vigie_corefile *corefile, struct vigie_arena *arena, const char *path,
-				       const char *text, size_t length, uint16_t default_port,
-				       struct vigie_error *error);
+/* The same from memory (tests, fuzzing, a built-in configuration). `path` names it in errors and is what
+ * relative imports are relative to. `text` is copied. */
+enum vigie_status vigie_corefile_parse(struct vigie_corefile *corefile, struct vigie_arena *arena,
+				       const char *path, const char *text, size_t length,
+				       uint16_t default_port, struct vigie_error *error);
 
 /* "FILE:LINE: " and the message, with '%s' words quoted by the caller. Returns VIGIE_EINVAL. */
-enum vigie_status vigie_word_error(struct vigie_error *error, const struct vigie_word *word, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+enum vigie_status vigie_word_error(struct vigie_error *error, const struct vigie_word *word,
+				   const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 enum {
 	VIGIE_ZONES_MAX = 128 /* zones of one CIDR: the worst case is a /9 or /17 */
 };
 
 /* A zone as an argument of a directive: a domain name ("cluster.local", "."), or a CIDR that becomes 1 to
- * VIGIE_ZONES_MAX reverse zones (a prefix off the octet or nibble boundary covers several). `zones` has room for
- * VIGIE_ZONES_MAX. VIGIE_EINVAL when it is neither. */
-enum vigie_status vigie_zones_from_word(const struct vigie_word *word, struct vigie_name *zones, size_t *count,
-					struct vigie_error *error);
+ * VIGIE_ZONES_MAX reverse zones (a prefix off the octet or nibble boundary covers several). `zones` has room
+ * for VIGIE_ZONES_MAX. VIGIE_EINVAL when it is neither. */
+enum vigie_status vigie_zones_from_word(const struct vigie_word *word, struct vigie_name *zones,
+					size_t *count, struct vigie_error *error);
 
 /* "5s", "1m30s", "250ms" as Go writes durations; a bare number is an error. Milliseconds, rounded down. */
 enum vigie_status vigie_duration_from_word(const struct vigie_word *word, uint64_t *milliseconds,

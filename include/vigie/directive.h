@@ -1,5 +1,6 @@
-/* A Corefile directive: how it reads its options and where it hooks into its block's chain. One file in src/directives
- * for each, named after it; registry.c lists them in chain order, which is CoreDNS' plugin.cfg order, not the file's. */
+/* A Corefile directive: how it reads its options and where it hooks into its block's chain. One file in
+ * src/directives for each, named after it; registry.c lists them in chain order, which is CoreDNS' plugin.cfg
+ * order, not the file's. */
 #ifndef VIGIE_DIRECTIVE_H
 #define VIGIE_DIRECTIVE_H
 
@@ -21,12 +22,13 @@ enum {
 
 /* What the directives of all blocks settle together. */
 struct vigie_process {
-	uv_loop_t *loop;             /* the main thread's */
+	uv_loop_t *loop; /* the main thread's */
 	struct vigie_http *http;
-	unsigned workers;            /* 0: one for each CPU that the cgroup allows */
-	uint64_t lameduck_ms;        /* how long to serve on after SIGTERM */
-	uint64_t startup_ms;         /* how long to wait for `synced` before the first answer: the longest asked for */
-	bool draining;               /* SIGTERM came */
+	unsigned workers;     /* 0: one for each CPU that the cgroup allows */
+	uint64_t lameduck_ms; /* how long to serve on after SIGTERM */
+	uint64_t
+		startup_ms; /* how long to wait for `synced` before the first answer: the longest asked for */
+	bool draining;      /* SIGTERM came */
 };
 
 /* One server block while it is set up. */
@@ -36,19 +38,20 @@ struct vigie_block {
 	struct vigie_arena *arena;               /* lives as long as the block: instances may be put here */
 	const char **addresses;                  /* `bind`: addresses to listen on, text; none: all */
 	size_t address_count;
-	bool recursive;                          /* a directive answers for the rest of the world: RA is set */
+	bool recursive; /* a directive answers for the rest of the world: RA is set */
 };
 
 struct vigie_directive {
 	const char *name;
 
-	/* Reads all statements of this name in one block, in file order (at least one), and makes the instance; it may
-	 * be NULL when the directive only sets the block up. No I/O but reading files. `error` names file, line and
-	 * word. */
+	/* Reads all statements of this name in one block, in file order (at least one), and makes the
+	 * instance; it may be NULL when the directive only sets the block up. No I/O but reading files.
+	 * `error` names file, line and word. */
 	enum vigie_status (*setup)(struct vigie_block *block, const struct vigie_statement *const *statements,
 				   size_t count, void **instance, struct vigie_error *error);
 
-	/* Starts threads, listeners and timers, in the main thread, when every block is set up. NULL: nothing to do. */
+	/* Starts threads, listeners and timers, in the main thread, when every block is set up. NULL: nothing
+	 * to do. */
 	enum vigie_status (*start)(struct vigie_block *block, void *instance, struct vigie_error *error);
 
 	/* SIGTERM: the lame-duck time begins. NULL: nothing to do. */
@@ -63,8 +66,8 @@ struct vigie_directive {
 	/* A query's turn. Runs in worker threads, online for RCU. NULL: not in the chain. */
 	enum vigie_verdict (*serve)(void *instance, struct vigie_request *request);
 
-	/* The answer is ready (not yet ended); runs in reverse chain order for the directives that were passed.
-	 * NULL: not interested. */
+	/* The answer is ready (not yet ended); runs in reverse chain order for the directives that were
+	 * passed. NULL: not interested. */
 	void (*answered)(void *instance, struct vigie_request *request);
 
 	/* Whether /ready may say so. Once true it is not asked again. NULL: always. */
@@ -91,7 +94,7 @@ enum vigie_status vigie_statement_once(const struct vigie_statement *const *stat
 enum vigie_status vigie_statement_plain(const struct vigie_statement *statement, struct vigie_error *error);
 
 /* "unknown option 'WORD' of 'DIRECTIVE'". Returns VIGIE_EINVAL. */
-enum vigie_status vigie_option_unknown(const struct vigie_statement *directive, const struct vigie_statement *option,
-				       struct vigie_error *error);
+enum vigie_status vigie_option_unknown(const struct vigie_statement *directive,
+				       const struct vigie_statement *option, struct vigie_error *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* The keyed hash of every table that an outsider can reach: SipHash (libsodium's), under a key drawn at start. Without
- * the key nobody can choose names that collide. */
+/* The keyed hash of every table that an outsider can reach: SipHash (libsodium's), under a key drawn at
+ * start. Without the key nobody can choose names that collide. */
 #ifndef VIGIE_HASH_H
 #define VIGIE_HASH_H
 

@@ -1,5 +1,5 @@
-/* The HTTP endpoints (health, ready; metrics later): libmicrohttpd on the main loop. A slow or hostile client costs DNS
- * nothing: nothing here is shared with a worker. */
+/* The HTTP endpoints (health, ready; metrics later): libmicrohttpd on the main loop. A slow or hostile client
+ * costs DNS nothing: nothing here is shared with a worker. */
 #ifndef VIGIE_HTTP_H
 #define VIGIE_HTTP_H
 
@@ -11,7 +11,7 @@
 #include "vigie/status.h"
 
 enum {
-	VIGIE_HTTP_CONNECTIONS_MAX = 64,  /* of one listener; further ones are closed at once */
+	VIGIE_HTTP_CONNECTIONS_MAX = 64, /* of one listener; further ones are closed at once */
 	VIGIE_HTTP_IDLE_SECONDS = 10
 };
 
@@ -20,8 +20,8 @@ typedef unsigned vigie_http_handler(void *argument, struct vigie_buffer *body);
 
 struct vigie_http;
 
-/* Serves GET `path` on "HOST:PORT", ":PORT" (all addresses) or "[v6]:PORT". A second path on the same address shares
- * the listener; the same path twice is VIGIE_EEXIST. `error` names the address. */
+/* Serves GET `path` on "HOST:PORT", ":PORT" (all addresses) or "[v6]:PORT". A second path on the same address
+ * shares the listener; the same path twice is VIGIE_EEXIST. `error` names the address. */
 enum vigie_status vigie_http_serve(struct vigie_http *http, const char *address, const char *path,
 				   vigie_http_handler *handler, void *argument, struct vigie_error *error);
 

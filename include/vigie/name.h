@@ -1,5 +1,5 @@
-/* Domain names in wire format (RFC 1035 section 3.1): labels of 1 to 63 bytes, each behind its length, closed by the
- * root's zero. Binary-safe: a name never takes the way through text on the hot path. */
+/* Domain names in wire format (RFC 1035 section 3.1): labels of 1 to 63 bytes, each behind its length, closed
+ * by the root's zero. Binary-safe: a name never takes the way through text on the hot path. */
 #ifndef VIGIE_NAME_H
 #define VIGIE_NAME_H
 
@@ -10,25 +10,28 @@
 #include "vigie/status.h"
 
 enum {
-	VIGIE_NAME_MAX = 255,        /* bytes of a name with the root's zero (RFC 1035 section 2.3.4) */
-	VIGIE_LABEL_MAX = 63,        /* bytes of a label */
-	VIGIE_LABELS_MAX = 127,      /* labels of a name without the root */
-	VIGIE_NAME_TEXT_MAX = 1024   /* bytes of the longest text form with its terminator: every byte as \DDD */
+	VIGIE_NAME_MAX = 255,   /* bytes of a name with the root's zero (RFC 1035 section 2.3.4) */
+	VIGIE_LABEL_MAX = 63,   /* bytes of a label */
+	VIGIE_LABELS_MAX = 127, /* labels of a name without the root */
+	VIGIE_NAME_TEXT_MAX =
+		1024 /* bytes of the longest text form with its terminator: every byte as \DDD */
 };
 
 /* A folded name: ASCII letters in lower case, no compression. */
 struct vigie_name {
-	uint16_t length;                          /* bytes with the root's zero: 1 to 255 */
-	uint8_t labels;                           /* labels without the root: 0 to 127 */
-	uint8_t offset[VIGIE_LABELS_MAX + 1];     /* where label i begins, from the left; offset[labels] is the root's */
-	uint8_t bytes[VIGIE_NAME_MAX + 1];        /* the name; what is behind `length` is undefined */
+	uint16_t length; /* bytes with the root's zero: 1 to 255 */
+	uint8_t labels;  /* labels without the root: 0 to 127 */
+	uint8_t offset[VIGIE_LABELS_MAX +
+		       1]; /* where label i begins, from the left; offset[labels] is the root's */
+	uint8_t bytes[VIGIE_NAME_MAX + 1]; /* the name; what is behind `length` is undefined */
 };
 
-/* Reads text such as "Example.org." or "a\.b.c" (RFC 1035 section 5.1 escapes; the last dot is optional; "." is the
- * root) and folds it. VIGIE_EINVAL when it is not a name. */
+/* Reads text such as "Example.org." or "a\.b.c" (RFC 1035 section 5.1 escapes; the last dot is optional; "."
+ * is the root) and folds it. VIGIE_EINVAL when it is not a name. */
 enum vigie_status vigie_name_from_text(struct vigie_name *name, const char *text);
 
-/* Reads an uncompressed wire name of at most `available` bytes and folds it. VIGIE_EINVAL when malformed or cut. */
+/* Reads an uncompressed wire name of at most `available` bytes and folds it. VIGIE_EINVAL when malformed or
+ * cut. */
 enum vigie_status vigie_name_from_wire(struct vigie_name *name, const uint8_t *wire, size_t available);
 
 /* Writes the text form with a final dot, special bytes escaped; `text` holds VIGIE_NAME_TEXT_MAX bytes.
@@ -44,7 +47,8 @@ bool vigie_name_equal(const uint8_t *a, const uint8_t *b);
 /* Whether `name` is `zone` or below it. Both folded. */
 bool vigie_name_is_below(const struct vigie_name *name, const struct vigie_name *zone);
 
-/* Folds `length` bytes: 'A' to 'Z' become lower case, all else (length bytes of labels are below 'A') stays. */
+/* Folds `length` bytes: 'A' to 'Z' become lower case, all else (length bytes of labels are below 'A') stays.
+ */
 void vigie_name_fold(uint8_t *out, const uint8_t *in, size_t length);
 
 /* The address that a name under in-addr.arpa or ip6.arpa stands for, v4 as a v4-mapped v6 address (16 bytes).

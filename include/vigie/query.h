@@ -1,5 +1,5 @@
-/* A query as it came from a client, parsed in place: no allocation, no copy but the folded name. One gate for every
- * transport (RFC 1035 section 4.1, RFC 6891, RFC 9619). */
+/* A query as it came from a client, parsed in place: no allocation, no copy but the folded name. One gate for
+ * every transport (RFC 1035 section 4.1, RFC 6891, RFC 9619). */
 #ifndef VIGIE_QUERY_H
 #define VIGIE_QUERY_H
 
@@ -55,11 +55,12 @@ enum {
 };
 
 enum {
-	VIGIE_HEADER_SIZE = 12,      /* bytes of the DNS header */
-	VIGIE_UDP_SIZE_PLAIN = 512,  /* what a client without EDNS takes (RFC 1035 section 4.2.1) */
-	VIGIE_UDP_SIZE_EDNS = 1232,  /* the most that is sent by UDP, and what is advertised (DNS flag day 2020, RFC 9715) */
-	VIGIE_MESSAGE_MAX = 65535,   /* bytes of a message by TCP */
-	VIGIE_EDNS_OPTIONS_MAX = 32  /* options looked at; a list longer than that is a format error */
+	VIGIE_HEADER_SIZE = 12,     /* bytes of the DNS header */
+	VIGIE_UDP_SIZE_PLAIN = 512, /* what a client without EDNS takes (RFC 1035 section 4.2.1) */
+	VIGIE_UDP_SIZE_EDNS =
+		1232, /* the most that is sent by UDP, and what is advertised (DNS flag day 2020, RFC 9715) */
+	VIGIE_MESSAGE_MAX = 65535,  /* bytes of a message by TCP */
+	VIGIE_EDNS_OPTIONS_MAX = 32 /* options looked at; a list longer than that is a format error */
 };
 
 /* What the gate says of a packet. */
@@ -75,21 +76,21 @@ enum vigie_gate {
 };
 
 struct vigie_query {
-	const uint8_t *packet;   /* borrowed: as received */
+	const uint8_t *packet; /* borrowed: as received */
 	uint16_t packet_length;
-	uint16_t id;             /* host byte order, as all below */
-	uint16_t flags;          /* the header's second word */
+	uint16_t id;    /* host byte order, as all below */
+	uint16_t flags; /* the header's second word */
 	uint16_t type;
 	uint16_t class;
-	uint16_t edns_size;      /* the client's UDP payload size, at least 512; 512 without EDNS */
-	bool edns;               /* an OPT record is there */
-	bool edns_do;            /* its DO bit */
-	struct vigie_name name;  /* folded; the original case stands in packet + 12 */
+	uint16_t edns_size;     /* the client's UDP payload size, at least 512; 512 without EDNS */
+	bool edns;              /* an OPT record is there */
+	bool edns_do;           /* its DO bit */
+	struct vigie_name name; /* folded; the original case stands in packet + 12 */
 };
 
-/* Parses a packet of at most VIGIE_MESSAGE_MAX bytes. For VIGIE_GATE_OPCODE and later, `id` and `flags` are set; for
- * VIGIE_GATE_VERSION all is. A question that could be read is kept for the answer: `name.length` is 0 when it could
- * not. Never reads beyond `length`; its work is linear in it. */
+/* Parses a packet of at most VIGIE_MESSAGE_MAX bytes. For VIGIE_GATE_OPCODE and later, `id` and `flags` are
+ * set; for VIGIE_GATE_VERSION all is. A question that could be read is kept for the answer: `name.length` is
+ * 0 when it could not. Never reads beyond `length`; its work is linear in it. */
 enum vigie_gate vigie_query_parse(struct vigie_query *query, const uint8_t *packet, size_t length);
 
 /* Bytes of the question as it stands in the packet (name, type, class). */

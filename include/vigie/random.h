@@ -1,4 +1,5 @@
-/* Random numbers: the kernel's CSPRNG for whatever an outsider might want to guess (ids, ports, hash keys, jitter). */
+/* Random numbers: the kernel's CSPRNG for whatever an outsider might want to guess (ids, ports, hash keys,
+ * jitter). */
 #ifndef VIGIE_RANDOM_H
 #define VIGIE_RANDOM_H
 

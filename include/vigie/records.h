@@ -1,5 +1,5 @@
-/* The record table: what the cluster's names are, for many readers at once. Reading takes no lock and no allocation:
- * readers are RCU (liburcu, QSBR) and must be online. The only writer is a cluster (cluster.h).
+/* The record table: what the cluster's names are, for many readers at once. Reading takes no lock and no
+ * allocation: readers are RCU (liburcu, QSBR) and must be online. The only writer is a cluster (cluster.h).
  *
  * Source of the names: Kubernetes DNS-Based Service Discovery 1.1.0. */
 #ifndef VIGIE_RECORDS_H
@@ -28,40 +28,39 @@ struct vigie_records_count {
 };
 void vigie_records_count(const struct vigie_records *records, struct vigie_records_count *count);
 
-enum vigie_pods {
-	VIGIE_PODS_DISABLED,
-	VIGIE_PODS_INSECURE,
-	VIGIE_PODS_VERIFIED
-};
+enum vigie_pods { VIGIE_PODS_DISABLED, VIGIE_PODS_INSECURE, VIGIE_PODS_VERIFIED };
 
 /* How one `kubernetes` directive shows the table: its zones and options. Immutable once it serves. */
 struct vigie_view {
 	const struct vigie_records *records; /* borrowed */
 	const struct vigie_name *zones;      /* borrowed: cluster domains and reverse zones */
 	size_t zone_count;
-	size_t primary;                      /* the zone, not a reverse one, that PTR records point into */
-	uint32_t ttl;                        /* seconds, 0 to 3600 */
+	size_t primary; /* the zone, not a reverse one, that PTR records point into */
+	uint32_t ttl;   /* seconds, 0 to 3600 */
 	enum vigie_pods pods;
-	bool endpoints;                      /* false: `noendpoints`, no headless service or endpoint exists */
-	bool ignore_empty_service;           /* a ClusterIP service without ready endpoints does not exist */
-	bool zonal;                          /* TOPOZONE.pin|prefer._zone.SERVICE.NAMESPACE.svc.ZONE */
-	const struct vigie_address *local;   /* borrowed: this server's own addresses, for NS; may be none */
+	bool endpoints;                    /* false: `noendpoints`, no headless service or endpoint exists */
+	bool ignore_empty_service;         /* a ClusterIP service without ready endpoints does not exist */
+	bool zonal;                        /* TOPOZONE.pin|prefer._zone.SERVICE.NAMESPACE.svc.ZONE */
+	const struct vigie_address *local; /* borrowed: this server's own addresses, for NS; may be none */
 	size_t local_count;
 };
 
 enum vigie_lookup {
 	VIGIE_LOOKUP_OTHER,    /* the name is in none of the view's zones: nothing was written */
 	VIGIE_LOOKUP_ANSWERED, /* the answer holds records, or is NODATA with the SOA */
-	VIGIE_LOOKUP_NXDOMAIN, /* the answer is NXDOMAIN with the SOA; the directive may fall through instead */
+	VIGIE_LOOKUP_NXDOMAIN, /* the answer is NXDOMAIN with the SOA; the directive may fall through instead
+				*/
 	VIGIE_LOOKUP_UNSYNCED, /* not found, and the table is not complete yet: SERVFAIL with the SOA */
 	VIGIE_LOOKUP_REFUSED,  /* a zone transfer: REFUSED */
-	VIGIE_LOOKUP_CHASE     /* the answer holds the CNAMEs so far; their end is outside of the view's zones */
+	VIGIE_LOOKUP_CHASE /* the answer holds the CNAMEs so far; their end is outside of the view's zones */
 };
 
 /* Answers a query of class IN. `rotation` chooses where a set of addresses begins (0: in table order). For
- * VIGIE_LOOKUP_CHASE the last target is copied to `target` (folded), so that the caller can look the query's type up
- * there and append it. A chain of CNAMEs within the zones is followed for at most 10 links and never in a circle. */
+ * VIGIE_LOOKUP_CHASE the last target is copied to `target` (folded), so that the caller can look the query's
+ * type up there and append it. A chain of CNAMEs within the zones is followed for at most 10 links and never
+ * in a circle. */
 enum vigie_lookup vigie_records_answer(const struct vigie_view *view, const struct vigie_query *query,
-				       uint32_t rotation, struct vigie_answer *answer, struct vigie_name *target);
+				       uint32_t rotation, struct vigie_answer *answer,
+				       struct vigie_name *target);
 
 #endif

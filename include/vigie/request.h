@@ -18,10 +18,10 @@ struct vigie_pending;
 
 /* What a directive decided. */
 enum vigie_verdict {
-	VIGIE_NEXT,      /* not mine: the next directive of the chain */
-	VIGIE_ANSWERED,  /* request->answer is the answer (an error's rcode included) */
-	VIGIE_DROP,      /* send nothing */
-	VIGIE_SUSPENDED  /* it will be resumed; `request` must not be touched any more */
+	VIGIE_NEXT,     /* not mine: the next directive of the chain */
+	VIGIE_ANSWERED, /* request->answer is the answer (an error's rcode included) */
+	VIGIE_DROP,     /* send nothing */
+	VIGIE_SUSPENDED /* it will be resumed; `request` must not be touched any more */
 };
 
 enum vigie_channel {
@@ -37,69 +37,73 @@ struct vigie_request_ops;
 struct vigie_worker {
 	uv_loop_t *loop;
 	unsigned index;
-	uint64_t now_ms;                   /* read once a batch */
+	uint64_t now_ms; /* read once a batch */
 	struct vigie_exchanger *exchanger;
 	const struct vigie_request_ops *ops;
 };
 
 struct vigie_request {
 	const struct vigie_query *query;
-	struct vigie_answer *answer;       /* begun and empty when a directive is called */
+	struct vigie_answer *answer; /* begun and empty when a directive is called */
 	struct vigie_worker *worker;
 	const struct sockaddr *client;
-	const struct sockaddr *local;      /* the address that was asked */
+	const struct sockaddr *local; /* the address that was asked */
 	enum vigie_channel channel;
-	unsigned depth;                    /* 0 for a client's query; look-ups within look-ups count up */
-	uint32_t rotation;                 /* where sets of addresses begin in the answer; 0: in order */
-	const char *trouble;               /* why the answer is an error, for the log; NULL or borrowed until answered */
-	bool silent;                       /* no directive is to log this one */
+	unsigned depth;      /* 0 for a client's query; look-ups within look-ups count up */
+	uint32_t rotation;   /* where sets of addresses begin in the answer; 0: in order */
+	const char *trouble; /* why the answer is an error, for the log; NULL or borrowed until answered */
+	bool silent;         /* no directive is to log this one */
 };
 
 enum {
 	VIGIE_DEPTH_MAX = 8 /* look-ups within look-ups: a loop of names through several blocks ends here */
 };
 
-/* Called when a suspended request goes on: writes into request->answer and returns a verdict, as `serve` does. */
+/* Called when a suspended request goes on: writes into request->answer and returns a verdict, as `serve`
+ * does. */
 typedef enum vigie_verdict vigie_resume(struct vigie_request *request, void *argument);
 
-/* The end of a look-up, in the asking request's thread: `reply` is a whole DNS message, or NULL when there is none (too
- * deep, out of memory, dropped); valid during the call. */
-typedef enum vigie_verdict vigie_lookup_done(struct vigie_request *request, const uint8_t *reply, size_t length,
-					     void *argument);
+/* The end of a look-up, in the asking request's thread: `reply` is a whole DNS message, or NULL when there is
+ * none (too deep, out of memory, dropped); valid during the call. */
+typedef enum vigie_verdict vigie_lookup_done(struct vigie_request *request, const uint8_t *reply,
+					     size_t length, void *argument);
 
 struct vigie_request_ops {
 	struct vigie_pending *(*suspend)(struct vigie_request *request);
 	void (*resume)(struct vigie_pending *pending, vigie_resume *resume, void *argument);
-	enum vigie_verdict (*lookup)(struct vigie_request *request, const struct vigie_name *name, uint16_t type,
-				     vigie_lookup_done *done, void *argument);
+	enum vigie_verdict (*lookup)(struct vigie_request *request, const struct vigie_name *name,
+				     uint16_t type, vigie_lookup_done *done, void *argument);
 };
 
-/* Takes the request off the fast path: copies what it needs. The directive starts its work, returns VIGIE_SUSPENDED,
- * and resumes it exactly once, later, from the same thread. NULL when memory is out or too many are suspended. */
+/* Takes the request off the fast path: copies what it needs. The directive starts its work, returns
+ * VIGIE_SUSPENDED, and resumes it exactly once, later, from the same thread. NULL when memory is out or too
+ * many are suspended. */
 static inline struct vigie_pending *vigie_request_suspend(struct vigie_request *request)
 {
 	return request->worker->ops->suspend(request);
 }
 
-/* Goes on with a suspended request: calls `resume` with an empty answer and carries its verdict out (VIGIE_NEXT is the
- * directive after the one that suspended). `worker` is the one that suspended it. */
+/* Goes on with a suspended request: calls `resume` with an empty answer and carries its verdict out
+ * (VIGIE_NEXT is the directive after the one that suspended). `worker` is the one that suspended it. */
 static inline void vigie_request_resume(const struct vigie_worker *worker, struct vigie_pending *pending,
 					vigie_resume *resume, void *argument)
 {
 	worker->ops->resume(pending, resume, argument);
 }
 
-/* Looks another name up, class IN, as a client of this server would: through the block that serves it, from the
- * chain's start. `done` may run before this returns; return what this returns. The answer written before the call
- * is kept for `done`. */
-static inline enum vigie_verdict vigie_request_lookup(struct vigie_request *request, const struct vigie_name *name,
-						      uint16_t type, vigie_lookup_done *done, void *argument)
+/* Looks another name up, class IN, as a client of this server would: through the block that serves it, from
+ * the chain's start. `done` may run before this returns; return what this returns. The answer written before
+ * the call is kept for `done`. */
+static inline enum vigie_verdict vigie_request_lookup(struct vigie_request *request,
+						      const struct vigie_name *name, uint16_t type,
+						      vigie_lookup_done *done, void *argument)
 {
 	return request->worker->ops->lookup(request, name, type, done, argument);
 }
 
 /* Makes the answer an error without records. `trouble` as in struct vigie_request. */
-static inline enum vigie_verdict vigie_request_fail(struct vigie_request *request, uint16_t rcode, const char *trouble)
+static inline enum vigie_verdict vigie_request_fail(struct vigie_request *request, uint16_t rcode,
+						    const char *trouble)
 {
 	vigie_answer_reset(request->answer);
 	request->answer->rcode = rcode;

@@ -1,7 +1,7 @@
 /* What a function says of its outcome, and the text that goes with a refusal.
  *
- * Functions that can fail return `enum vigie_status`; those that wrap a system call and only pass its failure on
- * return a negative errno. No function does both. */
+ * Functions that can fail return `enum vigie_status`; those that wrap a system call and only pass its failure
+ * on return a negative errno. No function does both. */
 #ifndef VIGIE_STATUS_H
 #define VIGIE_STATUS_H
 
@@ -26,7 +26,7 @@ struct vigie_error {
 
 /* Writes the sentence (cut to fit) and returns `status`, so that a caller can `return vigie_error_set(…)`.
  * `error` may be NULL. */
-enum vigie_status vigie_error_set(struct vigie_error *error, enum vigie_status status, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+enum vigie_status vigie_error_set(struct vigie_error *error, enum vigie_status status, const char *format,
+				  ...) __attribute__((format(printf, 3, 4)));
 
 #endif

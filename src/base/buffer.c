@@ -6,10 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-	FIRST_CAPACITY = 256,
-	READ_STEP = 16384
-};
+enum { FIRST_CAPACITY = 256, READ_STEP = 16384 };
 
 void vigie_buffer_init(struct vigie_buffer *buffer, size_t limit)
 {
@@ -79,7 +76,8 @@ enum vigie_status vigie_buffer_read_file(struct vigie_buffer *buffer, const char
 		if (buffer->capacity - buffer->length < 2) {
 			size_t left = buffer->limit - buffer->length;
 
-			status = vigie_buffer_reserve(buffer, left < READ_STEP && left > 1 ? left : READ_STEP);
+			status =
+				vigie_buffer_reserve(buffer, left < READ_STEP && left > 1 ? left : READ_STEP);
 			if (status)
 				break;
 		}

@@ -31,8 +31,9 @@ void vigie_log(enum vigie_log_level level, const char *component, const char *fo
 
 	if ((int)level < atomic_load_explicit(&lowest, memory_order_relaxed))
 		return;
-	length = (size_t)snprintf(line, sizeof(line), "[%s] %s%s%s", level_text[level], component ? "plugin/" : "",
-				  component ? component : "", component ? ": " : "");
+	length = (size_t)snprintf(line, sizeof(line), "[%s] %s%s%s", level_text[level],
+				  component ? "plugin/" : "", component ? component : "",
+				  component ? ": " : "");
 	va_start(args, format);
 	wrote = vsnprintf(line + length, sizeof(line) - length - 1, format, args);
 	va_end(args);

@@ -26,7 +26,8 @@ const char *vigie_status_text(enum vigie_status status)
 	return "unknown status";
 }
 
-enum vigie_status vigie_error_set(struct vigie_error *error, enum vigie_status status, const char *format, ...)
+enum vigie_status vigie_error_set(struct vigie_error *error, enum vigie_status status, const char *format,
+				  ...)
 {
 	if (error) {
 		va_list args;

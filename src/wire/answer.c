@@ -1,0 +1,169 @@
+#include "vigie/answer.h"
+
+#include <string.h>
+
+#include "bytes.h"
+#include "record.h"
+
+enum {
+	OPT_SIZE = 11 /* bytes of an OPT record without options */
+};
+
+/* An OPT record without options (RFC 6891 section 6.1.2); `rcode` gives the extended part. */
+static void write_opt(uint8_t *at, uint16_t rcode, bool edns_do)
+{
+	*at++ = 0;
+	at = write_u16(at, VIGIE_TYPE_OPT);
+	at = write_u16(at, VIGIE_UDP_SIZE_EDNS);
+	at = write_u32(at, (uint32_t)(rcode >> 4) << 24 | (edns_do ? 0x8000U : 0));
+	write_u16(at, 0);
+}
+
+void vigie_answer_begin(struct vigie_answer *answer, const struct vigie_query *query, uint8_t *buffer,
+			size_t limit)
+{
+	answer->query = query;
+	answer->buffer = buffer;
+	answer->limit = limit - (query->edns ? OPT_SIZE : 0);
+	memcpy(buffer + VIGIE_HEADER_SIZE, query->packet + VIGIE_HEADER_SIZE,
+	       vigie_query_question_length(query));
+	vigie_answer_reset(answer);
+}
+
+void vigie_answer_reset(struct vigie_answer *answer)
+{
+	answer->length = VIGIE_HEADER_SIZE + vigie_query_question_length(answer->query);
+	answer->rcode = VIGIE_RCODE_NOERROR;
+	answer->flags = 0;
+	memset(answer->count, 0, sizeof(answer->count));
+	answer->rotated = false;
+}
+
+/* Makes room for a record whose owner takes `owner_length` bytes; NULL when it does not fit. */
+static uint8_t *make_room(struct vigie_answer *answer, enum vigie_section section, size_t owner_length,
+			  size_t rdlength)
+{
+	uint8_t *at = answer->buffer + answer->length;
+
+	if (answer->limit - answer->length < owner_length + RECORD_FIXED + rdlength) {
+		if (section != VIGIE_ADDITIONAL)
+			answer->flags |= VIGIE_FLAG_TC;
+		return NULL;
+	}
+	answer->length += owner_length + RECORD_FIXED + rdlength;
+	answer->count[section]++;
+	return at;
+}
+
+static uint8_t *write_fixed(uint8_t *at, uint16_t type, uint32_t ttl, uint16_t rdlength)
+{
+	at = write_u16(at, type);
+	at = write_u16(at, VIGIE_CLASS_IN);
+	at = write_u32(at, ttl);
+	return write_u16(at, rdlength);
+}
+
+uint8_t *vigie_answer_rr(struct vigie_answer *answer, enum vigie_section section, uint16_t owner,
+			 uint16_t type, uint32_t ttl, uint16_t rdlength)
+{
+	uint8_t *at = make_room(answer, section, 2, rdlength);
+
+	if (!at)
+		return NULL;
+	at = write_u16(at, (uint16_t)(0xc000 | owner));
+	return write_fixed(at, type, ttl, rdlength);
+}
+
+uint8_t *vigie_answer_rr_named(struct vigie_answer *answer, enum vigie_section section, const uint8_t *owner,
+			       uint16_t type, uint32_t ttl, uint16_t rdlength)
+{
+	size_t length = vigie_name_length(owner);
+	uint8_t *at = make_room(answer, section, length, rdlength);
+
+	if (!at)
+		return NULL;
+	memcpy(at, owner, length);
+	return write_fixed(at + length, type, ttl, rdlength);
+}
+
+uint16_t vigie_answer_offset(const struct vigie_answer *answer, const uint8_t *place)
+{
+	size_t offset = (size_t)(place - answer->buffer);
+
+	return offset <= VIGIE_POINTER_MAX ? (uint16_t)offset : 0;
+}
+
+static void write_header(uint8_t *buffer, uint16_t id, uint16_t flags, uint16_t questions,
+			 const uint16_t *counts)
+{
+	buffer = write_u16(buffer, id);
+	buffer = write_u16(buffer, flags);
+	buffer = write_u16(buffer, questions);
+	for (int section = 0; section < VIGIE_SECTIONS; section++)
+		buffer = write_u16(buffer, counts[section]);
+}
+
+/* What an answer repeats of a query's flags: opcode, RD and CD (RFC 1035 section 4.1.1, RFC 4035
+ * section 3.2.2). */
+static uint16_t echoed_flags(const struct vigie_query *query)
+{
+	return (uint16_t)(VIGIE_FLAG_QR | (query->flags & (0x7800 | VIGIE_FLAG_RD | VIGIE_FLAG_CD)));
+}
+
+size_t vigie_answer_end(struct vigie_answer *answer)
+{
+	const struct vigie_query *query = answer->query;
+	uint16_t counts[VIGIE_SECTIONS];
+
+	memcpy(counts, answer->count, sizeof(counts));
+	if (query->edns) {
+		write_opt(answer->buffer + answer->length, answer->rcode, query->edns_do);
+		answer->length += OPT_SIZE;
+		counts[VIGIE_ADDITIONAL]++;
+	}
+	write_header(answer->buffer, query->id,
+		     (uint16_t)(echoed_flags(query) | answer->flags | (answer->rcode & 0x0f)), 1, counts);
+	return answer->length;
+}
+
+size_t vigie_answer_refusal(const struct vigie_query *query, enum vigie_gate gate, uint8_t *buffer,
+			    size_t limit)
+{
+	static const uint16_t none[VIGIE_SECTIONS];
+	struct vigie_answer answer;
+	uint16_t rcode = VIGIE_RCODE_FORMERR;
+
+	if (gate == VIGIE_GATE_SHORT || gate == VIGIE_GATE_RESPONSE)
+		return 0;
+	if (gate == VIGIE_GATE_OPCODE)
+		rcode = VIGIE_RCODE_NOTIMP;
+	if (gate == VIGIE_GATE_VERSION)
+		rcode = VIGIE_RCODE_BADVERS;
+	if (query->name.length > 0) {
+		vigie_answer_begin(&answer, query, buffer, limit);
+		answer.rcode = rcode;
+		return vigie_answer_end(&answer);
+	}
+	write_header(buffer, query->id, (uint16_t)(echoed_flags(query) | rcode), 0, none);
+	return VIGIE_HEADER_SIZE;
+}
+
+size_t vigie_query_write(uint8_t *buffer, size_t size, uint16_t id, uint16_t flags, const uint8_t *name,
+			 uint16_t type, uint16_t class, bool edns, bool edns_do)
+{
+	size_t name_length = vigie_name_length(name);
+	size_t length = VIGIE_HEADER_SIZE + name_length + 4 + (edns ? OPT_SIZE : 0);
+	uint16_t counts[VIGIE_SECTIONS] = {0};
+	uint8_t *at = buffer + VIGIE_HEADER_SIZE;
+
+	if (length > size)
+		return 0;
+	counts[VIGIE_ADDITIONAL] = edns;
+	write_header(buffer, id, flags, 1, counts);
+	memcpy(at, name, name_length);
+	at = write_u16(at + name_length, type);
+	at = write_u16(at, class);
+	if (edns)
+		write_opt(at, VIGIE_RCODE_NOERROR, edns_do);
+	return length;
+}

@@ -1,0 +1,87 @@
+#include "record.h"
+
+#include <string.h>
+
+#include "bytes.h"
+
+enum {
+	POINTER = 0xc0 /* the two top bits of a label's length byte */
+};
+
+size_t record_skip_name(const uint8_t *message, size_t length, size_t at)
+{
+	size_t start = at;
+
+	while (at < length) {
+		uint8_t label = message[at];
+
+		if ((label & POINTER) == POINTER)
+			return at + 2 <= length ? at + 2 : 0;
+		if (label > VIGIE_LABEL_MAX)
+			return 0;
+		at += 1U + label;
+		if (at - start > VIGIE_NAME_MAX)
+			return 0;
+		if (label == 0)
+			return at;
+	}
+	return 0;
+}
+
+bool record_read(struct record *record, const uint8_t *message, size_t length, size_t at)
+{
+	record->owner = at;
+	record->fixed = record_skip_name(message, length, at);
+	if (record->fixed == 0 || length - record->fixed < RECORD_FIXED)
+		return false;
+	record->type = read_u16(message + record->fixed);
+	record->class = read_u16(message + record->fixed + 2);
+	record->ttl = read_u32(message + record->fixed + 4);
+	record->rdlength = read_u16(message + record->fixed + 8);
+	record->rdata = record->fixed + RECORD_FIXED;
+	record->end = record->rdata + record->rdlength;
+	return record->end <= length;
+}
+
+size_t record_copy_name(const uint8_t *message, size_t length, size_t at, size_t end, uint8_t *name,
+			size_t *next)
+{
+	size_t written = 0;
+	size_t before = at; /* a pointer must lead to before where the part that holds it began: no loop is
+			       possible */
+	bool jumped = false;
+
+	for (;;) {
+		size_t bound = jumped ? length : end;
+		uint8_t label;
+
+		if (at >= bound)
+			return 0;
+		label = message[at];
+		if ((label & POINTER) == POINTER) {
+			size_t target;
+
+			if (bound - at < 2)
+				return 0;
+			target = read_u16(message + at) & 0x3fffU;
+			if (target >= before)
+				return 0;
+			if (!jumped && next)
+				*next = at + 2;
+			jumped = true;
+			at = before = target;
+			continue;
+		}
+		if (label > VIGIE_LABEL_MAX || bound - at < 1U + label ||
+		    written + 1U + label > VIGIE_NAME_MAX)
+			return 0;
+		memcpy(name + written, message + at, 1U + label);
+		written += 1U + label;
+		at += 1U + label;
+		if (label == 0) {
+			if (!jumped && next)
+				*next = at;
+			return written;
+		}
+	}
+}

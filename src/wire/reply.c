@@ -1,0 +1,182 @@
+/* Another server's reply: checked, taken whole, or its answer section appended. */
+#include <string.h>
+
+#include "bytes.h"
+#include "record.h"
+#include "vigie/answer.h"
+
+bool vigie_reply_check(const struct vigie_query *query, uint16_t id, const uint8_t *reply, size_t length)
+{
+	size_t question = vigie_query_question_length(query);
+	unsigned records;
+
+	if (length < VIGIE_HEADER_SIZE + question || length > VIGIE_MESSAGE_MAX)
+		return false;
+	if (read_u16(reply) != id || (read_u16(reply + 2) & (VIGIE_FLAG_QR | 0x7800)) != VIGIE_FLAG_QR)
+		return false;
+	if (read_u16(reply + 4) != 1)
+		return false;
+	records = (unsigned)read_u16(reply + 6) + read_u16(reply + 8) + read_u16(reply + 10);
+	if (length - VIGIE_HEADER_SIZE - question < (size_t)records * (1 + RECORD_FIXED))
+		return false;
+	reply += VIGIE_HEADER_SIZE;
+	/* The lengths of labels are part of the comparison, so the reply's name ends where the query's does.
+	 */
+	for (size_t i = 0; i < query->name.length; i++) {
+		uint8_t byte = (uint8_t)(reply[i] - 'A') < 26 ? reply[i] | 0x20 : reply[i];
+
+		if (byte != query->name.bytes[i])
+			return false;
+	}
+	reply += query->name.length;
+	return read_u16(reply) == query->type && read_u16(reply + 2) == query->class;
+}
+
+enum vigie_status vigie_answer_take(struct vigie_answer *answer, const uint8_t *reply, size_t length)
+{
+	uint16_t flags = read_u16(reply + 2);
+	size_t at = VIGIE_HEADER_SIZE + vigie_query_question_length(answer->query);
+	bool fits = true;
+
+	vigie_answer_reset(answer);
+	answer->rcode = flags & 0x0f;
+	answer->flags = flags & (VIGIE_FLAG_AA | VIGIE_FLAG_TC | VIGIE_FLAG_RA | VIGIE_FLAG_AD);
+	for (int section = 0; section < VIGIE_SECTIONS && fits; section++) {
+		unsigned count = read_u16(reply + 6 + 2 * section);
+
+		for (unsigned i = 0; i < count && fits; i++) {
+			struct record record;
+
+			if (!record_read(&record, reply, length, at)) {
+				vigie_answer_reset(answer);
+				return VIGIE_EINVAL;
+			}
+			if (record.type == VIGIE_TYPE_OPT) {
+				/* Ours is written at the end. What stands behind theirs could only follow
+				 * with other offsets; it is additional, so it may be left out. */
+				if (section == VIGIE_ADDITIONAL)
+					answer->rcode |= (uint16_t)(record.ttl >> 24 << 4);
+				fits = false;
+				break;
+			}
+			if (record.end > answer->limit) {
+				if (section != VIGIE_ADDITIONAL)
+					answer->flags |= VIGIE_FLAG_TC;
+				fits = false;
+				break;
+			}
+			/* The question is as long as ours, so offsets, and with them compression pointers,
+			 * stay valid. */
+			memcpy(answer->buffer + at, reply + at, record.end - at);
+			answer->count[section]++;
+			answer->length = at = record.end;
+		}
+	}
+	return VIGIE_OK;
+}
+
+/* How many plain bytes and names the RDATA of a type begins with, where compression is allowed (RFC 3597
+ * section 4). What follows the names is plain. Other types are copied as they are. */
+static void rdata_shape(uint16_t type, size_t *plain, int *names)
+{
+	*plain = 0;
+	*names = 0;
+	switch (type) {
+	case VIGIE_TYPE_NS:
+	case 3: /* MD */
+	case 4: /* MF */
+	case VIGIE_TYPE_CNAME:
+	case 7: /* MB */
+	case 8: /* MG */
+	case 9: /* MR */
+	case VIGIE_TYPE_PTR:
+	case 39: /* DNAME */
+		*names = 1;
+		break;
+	case VIGIE_TYPE_SOA:
+	case 14: /* MINFO */
+	case 17: /* RP */
+		*names = 2;
+		break;
+	case VIGIE_TYPE_MX:
+	case 18: /* AFSDB */
+	case 21: /* RT */
+		*plain = 2;
+		*names = 1;
+		break;
+	case VIGIE_TYPE_SRV:
+		*plain = 6;
+		*names = 1;
+		break;
+	}
+}
+
+enum {
+	RDATA_NAMES = 6 + 2 * VIGIE_NAME_MAX + 20 /* bytes of the longest RDATA with names: SOA's, or SRV's */
+};
+
+/* The RDATA with its names decompressed: `*rdata` is `scratch` (RDATA_NAMES bytes) or the message itself.
+ * Returns its length; SIZE_MAX when malformed. */
+static size_t expand_rdata(const uint8_t *message, size_t length, const struct record *record,
+			   uint8_t *scratch, const uint8_t **rdata)
+{
+	size_t at = record->rdata;
+	size_t written;
+	size_t plain;
+	int names;
+
+	rdata_shape(record->type, &plain, &names);
+	*rdata = message + record->rdata;
+	if (names == 0)
+		return record->rdlength;
+	if (record->rdlength < plain)
+		return SIZE_MAX;
+	memcpy(scratch, message + at, plain);
+	at += plain;
+	written = plain;
+	while (names-- > 0) {
+		size_t name = record_copy_name(message, length, at, record->end, scratch + written, &at);
+
+		if (name == 0)
+			return SIZE_MAX;
+		written += name;
+	}
+	if (record->end - at > RDATA_NAMES - written)
+		return SIZE_MAX;
+	memcpy(scratch + written, message + at, record->end - at);
+	*rdata = scratch;
+	return written + record->end - at;
+}
+
+enum vigie_status vigie_answer_append(struct vigie_answer *answer, const uint8_t *reply, size_t length)
+{
+	unsigned count = read_u16(reply + 6);
+	size_t at = record_skip_name(reply, length, VIGIE_HEADER_SIZE);
+
+	if (at == 0 || length - at < 4)
+		return VIGIE_EINVAL;
+	at += 4;
+	answer->flags |= vigie_reply_flags(reply) & VIGIE_FLAG_TC;
+	for (unsigned i = 0; i < count; i++) {
+		uint8_t owner[VIGIE_NAME_MAX];
+		uint8_t scratch[RDATA_NAMES];
+		const uint8_t *rdata;
+		struct record record;
+		size_t rdlength;
+		uint8_t *to;
+
+		if (!record_read(&record, reply, length, at) ||
+		    record_copy_name(reply, length, record.owner, record.fixed, owner, NULL) == 0)
+			return VIGIE_EINVAL;
+		rdlength = expand_rdata(reply, length, &record, scratch, &rdata);
+		if (rdlength > UINT16_MAX)
+			return VIGIE_EINVAL;
+		to = vigie_answer_rr_named(answer, VIGIE_ANSWER, owner, record.type, record.ttl,
+					   (uint16_t)rdlength);
+		if (!to)
+			return VIGIE_OK;
+		memcpy(to, rdata, rdlength);
+		at = record.end;
+	}
+	return VIGIE_OK;
+}
