@@ -57,8 +57,7 @@ enum {
 enum {
 	VIGIE_HEADER_SIZE = 12,     /* bytes of the DNS header */
 	VIGIE_UDP_SIZE_PLAIN = 512, /* what a client without EDNS takes (RFC 1035 section 4.2.1) */
-	VIGIE_UDP_SIZE_EDNS =
-		1232, /* the most that is sent by UDP, and what is advertised (DNS flag day 2020, RFC 9715) */
+	VIGIE_UDP_SIZE_EDNS = 1232, /* the most that is sent by UDP and advertised (RFC 9715) */
 	VIGIE_MESSAGE_MAX = 65535,  /* bytes of a message by TCP */
 	VIGIE_EDNS_OPTIONS_MAX = 32 /* options looked at; a list longer than that is a format error */
 };

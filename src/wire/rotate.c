@@ -49,7 +49,6 @@ void vigie_answer_rotate(struct vigie_answer *answer, uint32_t seed)
 			size_t start = seed % run;
 			uint8_t *records = answer->buffer + first.owner;
 
-			reverse(records, run, size);
 			/* A rotation is three reversals. */
 			if (start > 0) {
 				reverse(records, run, size);
