@@ -1,0 +1,123 @@
+#include "block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The directive of each statement must be known: an unknown word is never ignored. */
+static enum vigie_status check_names(const struct vigie_server_block *source, struct vigie_error *error)
+{
+	for (size_t i = 0; i < source->statement_count; i++) {
+		const struct vigie_word *word = &source->statements[i].name;
+
+		if (!vigie_directive_get(word->text))
+			return vigie_word_error(error, word, "unknown directive '%s'", word->text);
+	}
+	return VIGIE_OK;
+}
+
+static enum vigie_status set_up(struct block *block, const struct vigie_directive *directive,
+				const struct vigie_statement **statements, struct vigie_error *error)
+{
+	const struct vigie_server_block *source = block->setup.source;
+	enum vigie_status status;
+	void *instance = NULL;
+	struct link *link;
+	size_t count = 0;
+
+	for (size_t i = 0; i < source->statement_count; i++) {
+		if (strcmp(source->statements[i].name.text, directive->name) == 0)
+			statements[count++] = &source->statements[i];
+	}
+	if (count == 0)
+		return VIGIE_OK;
+	status = directive->setup(&block->setup, statements, count, &instance, error);
+	if (status)
+		return status;
+	link = &block->links[block->link_count++];
+	*link = (struct link){.directive = directive, .instance = instance};
+	if (directive->serve)
+		block->chain[block->chain_count++] = *link;
+	return VIGIE_OK;
+}
+
+struct block *block_new(const struct vigie_server_block *source, struct vigie_process *process,
+			struct vigie_error *error)
+{
+	struct vigie_arena *arena = vigie_arena_new();
+	const struct vigie_statement **statements;
+	struct block *block = arena ? vigie_arena_alloc(arena, sizeof(*block)) : NULL;
+	size_t directives = 0;
+
+	if (!block) {
+		vigie_arena_free(arena);
+		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return NULL;
+	}
+	block->setup = (struct vigie_block){.process = process, .source = source, .arena = arena};
+	while (vigie_directives[directives])
+		directives++;
+	block->links = vigie_arena_alloc(arena, directives * sizeof(*block->links));
+	block->chain = vigie_arena_alloc(arena, directives * sizeof(*block->chain));
+	statements = vigie_arena_alloc(arena, (source->statement_count + 1) * sizeof(const void *));
+	if (!block->links || !block->chain || !statements) {
+		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		goto fail;
+	}
+	if (check_names(source, error))
+		goto fail;
+	for (size_t i = 0; i < directives; i++) {
+		if (set_up(block, vigie_directives[i], statements, error))
+			goto fail;
+	}
+	return block;
+
+fail:
+	block_free(block);
+	return NULL;
+}
+
+enum vigie_status block_start(struct block *block, struct vigie_error *error)
+{
+	while (block->started < block->link_count) {
+		struct link *link = &block->links[block->started];
+
+		if (link->directive->start) {
+			enum vigie_status status =
+				link->directive->start(&block->setup, link->instance, error);
+
+			if (status) {
+				block_stop(block);
+				return status;
+			}
+		}
+		block->started++;
+	}
+	return VIGIE_OK;
+}
+
+void block_drain(struct block *block)
+{
+	for (size_t i = 0; i < block->started; i++) {
+		if (block->links[i].directive->drain)
+			block->links[i].directive->drain(block->links[i].instance);
+	}
+}
+
+void block_stop(struct block *block)
+{
+	while (block->started > 0) {
+		struct link *link = &block->links[--block->started];
+
+		if (link->directive->stop)
+			link->directive->stop(link->instance);
+	}
+}
+
+void block_free(struct block *block)
+{
+	for (size_t i = 0; i < block->link_count; i++) {
+		if (block->links[i].directive->free)
+			block->links[i].directive->free(block->links[i].instance);
+	}
+	vigie_arena_free(block->setup.arena);
+}

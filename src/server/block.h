@@ -1,0 +1,46 @@
+/* A server block made ready: its directives' instances in chain order, and the zones that lead to it. */
+#ifndef VIGIE_SERVER_BLOCK_H
+#define VIGIE_SERVER_BLOCK_H
+
+#include <stddef.h>
+
+#include "vigie/directive.h"
+
+struct link {
+	const struct vigie_directive *directive;
+	void *instance;
+};
+
+struct block {
+	struct vigie_block setup;
+	struct link *links; /* every directive that has an instance or hooks, in chain order */
+	size_t link_count;
+	struct link *chain; /* those of them that serve, in chain order: all that a query walks */
+	size_t chain_count;
+	size_t started; /* links whose start was called */
+};
+
+/* Calls the setup of each directive that the block names. NULL and `error` set on failure. */
+struct block *block_new(const struct vigie_server_block *source, struct vigie_process *process,
+			struct vigie_error *error);
+
+/* Starts the links in chain order; on failure those that started are stopped again. */
+enum vigie_status block_start(struct block *block, struct vigie_error *error);
+void block_drain(struct block *block);
+void block_stop(struct block *block);
+void block_free(struct block *block);
+
+/* The block that serves a name: the longest zone that the name is in or below. */
+struct zone_table;
+struct zone_table *zone_table_new(void);
+void zone_table_free(struct zone_table *table);
+
+/* VIGIE_EEXIST when the zone is there already: `*first` is the key that brought it. */
+enum vigie_status zone_table_add(struct zone_table *table, const struct vigie_key *key,
+				 const struct block *block, const struct vigie_key **first);
+const struct vigie_key *zone_table_find(const struct zone_table *table, const struct vigie_name *zone);
+
+/* NULL when no zone matches. */
+const struct block *zone_table_get(const struct zone_table *table, const struct vigie_name *name);
+
+#endif

@@ -1,0 +1,169 @@
+#include "listen.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* All addresses of both families, or of IPv4 alone where the kernel has no IPv6. */
+static void any_address(union address *address, uint16_t port)
+{
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0) {
+		close(fd);
+		address_set_wildcard(address, port);
+		return;
+	}
+	address_from_text(address, "0.0.0.0", port);
+}
+
+static struct listener *get_listener(struct listeners *listeners, const union address *address)
+{
+	struct listener **list;
+	struct listener *listener;
+
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (address_equal(&listeners->list[i]->address, address))
+			return listeners->list[i];
+	}
+	list = realloc(listeners->list, (listeners->count + 1) * sizeof(struct listener *));
+	if (!list)
+		return NULL;
+	listeners->list = list;
+	listener = calloc(1, sizeof(*listener));
+	if (!listener)
+		return NULL;
+	listener->address = *address;
+	listener->wildcard = address_is_wildcard(address);
+	listener->zones = zone_table_new();
+	if (!listener->zones) {
+		free(listener);
+		return NULL;
+	}
+	list[listeners->count++] = listener;
+	return listener;
+}
+
+/* Another listener that takes packets for the same address: all addresses and one of them, on one port. */
+static const struct vigie_key *find_overlap(const struct listeners *listeners, const struct listener *of,
+					    const struct vigie_name *zone)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct listener *other = listeners->list[i];
+		const struct vigie_key *key;
+
+		if (other == of || other->wildcard == of->wildcard ||
+		    other->address.v6.sin6_port != of->address.v6.sin6_port)
+			continue;
+		key = zone_table_find(other->zones, zone);
+		if (key)
+			return key;
+	}
+	return NULL;
+}
+
+static enum vigie_status add_key(struct listeners *listeners, const struct block *block,
+				 const struct vigie_key *key, const union address *address,
+				 struct vigie_error *error)
+{
+	struct listener *listener = get_listener(listeners, address);
+	const struct vigie_key *first;
+	char text[ADDRESS_TEXT_MAX];
+
+	if (!listener)
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	switch (zone_table_add(listener->zones, key, block, &first)) {
+	case VIGIE_OK:
+		break;
+	case VIGIE_EEXIST:
+		return vigie_word_error(error, &key->word, "'%s' is served on %s already, by '%s' at %s:%u",
+					key->word.text, address_to_text(address, text), first->word.text,
+					first->word.file, first->word.line);
+	default:
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	}
+	first = find_overlap(listeners, listener, &key->zone);
+	if (first)
+		return vigie_word_error(
+			error, &key->word,
+			"'%s' on %s overlaps with '%s' at %s:%u: one of them listens on all addresses",
+			key->word.text, address_to_text(address, text), first->word.text, first->word.file,
+			first->word.line);
+	return VIGIE_OK;
+}
+
+enum vigie_status listeners_add(struct listeners *listeners, const struct block *block,
+				struct vigie_error *error)
+{
+	const struct vigie_block *setup = &block->setup;
+	enum vigie_status status = VIGIE_OK;
+
+	for (size_t k = 0; k < setup->source->key_count && !status; k++) {
+		const struct vigie_key *key = &setup->source->keys[k];
+		union address address;
+
+		if (key->transport == VIGIE_TRANSPORT_TLS)
+			return vigie_word_error(error, &key->word,
+						"'%s': serving tls:// is not supported yet", key->word.text);
+		if (setup->address_count == 0) {
+			any_address(&address, key->port);
+			status = add_key(listeners, block, key, &address, error);
+		}
+		for (size_t a = 0; a < setup->address_count && !status; a++) {
+			status = address_from_text(&address, setup->addresses[a], key->port);
+			if (status)
+				return vigie_word_error(error, &key->word,
+							"'%s' is bound to '%s', which is no address",
+							key->word.text, setup->addresses[a]);
+			status = add_key(listeners, block, key, &address, error);
+		}
+	}
+	return status;
+}
+
+/* Binds without SO_REUSEPORT for a moment. */
+static enum vigie_status check(const union address *address, bool wildcard, int type, const char *protocol,
+			       struct vigie_error *error)
+{
+	int fd = socket(address->any.sa_family, type | SOCK_CLOEXEC, 0);
+	enum vigie_status status = VIGIE_OK;
+	char text[ADDRESS_TEXT_MAX];
+	int only_v6 = !wildcard;
+	int yes = 1;
+
+	/* SO_REUSEADDR for TCP alone: it steps over connections that linger, but for UDP it would share the
+	 * port. */
+	if (fd < 0 || (type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes))) ||
+	    (address->any.sa_family == AF_INET6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof(only_v6))) ||
+	    bind(fd, &address->any, address_length(address)))
+		status = vigie_error_set(error, VIGIE_EIO, "cannot listen on %s by %s: %s",
+					 address_to_text(address, text), protocol, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return status;
+}
+
+enum vigie_status listeners_check(const struct listeners *listeners, struct vigie_error *error)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct listener *l = listeners->list[i];
+		enum vigie_status status = check(&l->address, l->wildcard, SOCK_DGRAM, "UDP", error);
+
+		if (!status)
+			status = check(&l->address, l->wildcard, SOCK_STREAM, "TCP", error);
+		if (status)
+			return status;
+	}
+	return VIGIE_OK;
+}
+
+void listeners_fini(struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		zone_table_free(listeners->list[i]->zones);
+		free(listeners->list[i]);
+	}
+	free(listeners->list);
+}

@@ -1,0 +1,38 @@
+/* DNS over UDP: up to VIGIE_UDP_BATCH packets by one recvmmsg, answered in place, sent by one sendmmsg. */
+#ifndef VIGIE_SERVER_UDP_H
+#define VIGIE_SERVER_UDP_H
+
+#include "worker.h"
+
+struct origin;
+
+/* One socket of a worker, bound with SO_REUSEPORT. */
+struct udp_socket {
+	struct udp_socket *next;
+	struct worker *worker;
+	const struct listener *listener;
+	uv_poll_t poll;
+	int fd;
+};
+
+/* The buffers of a batch; one for a worker, its sockets use it in turn. */
+struct udp_batch *udp_batch_new(void);
+void udp_batch_free(struct udp_batch *batch);
+
+/* Opens and binds; VIGIE_EIO with the address in `error`. The worker owns the socket. */
+enum vigie_status udp_open(struct worker *worker, const struct listener *listener, struct vigie_error *error);
+
+/* Starts reading, in the worker's thread. */
+void udp_start(struct udp_socket *socket);
+
+/* Answers what is queued in the socket and closes it for reading; answers of suspended queries can still be
+ * sent. */
+void udp_drain(struct udp_socket *socket);
+
+/* Closes; the memory goes when the loop has closed the handle. */
+void udp_close(struct udp_socket *socket);
+
+/* Sends one answer, of a query that was suspended. */
+void udp_send(struct udp_socket *socket, const struct origin *origin, const uint8_t *answer, size_t length);
+
+#endif

@@ -1,0 +1,165 @@
+#include "worker.h"
+
+#include <stdlib.h>
+#include <urcu-qsbr.h>
+
+#include "flight.h"
+#include "tcp.h"
+#include "udp.h"
+#include "vigie/clock.h"
+#include "vigie/forward.h"
+
+enum { TICK_MS = 1000, DRAIN_TICK_MS = 10 };
+
+void worker_enter(struct worker *worker)
+{
+	if (worker->online++ == 0)
+		rcu_thread_online();
+}
+
+void worker_leave(struct worker *worker)
+{
+	if (--worker->online == 0)
+		rcu_thread_offline();
+}
+
+uint8_t *worker_scratch(struct worker *worker, unsigned depth)
+{
+	if (!worker->scratch[depth])
+		worker->scratch[depth] = malloc(VIGIE_MESSAGE_MAX);
+	return worker->scratch[depth];
+}
+
+/* The end: nothing is read any more; what was suspended is abandoned. */
+static void close_all(struct worker *worker)
+{
+	if (worker->base.exchanger)
+		vigie_exchanger_close(worker->base.exchanger);
+	flight_abandon(worker);
+	tcp_close_connections(worker, true);
+	while (worker->udp_sockets) {
+		struct udp_socket *next = worker->udp_sockets->next;
+
+		udp_close(worker->udp_sockets);
+		worker->udp_sockets = next;
+	}
+	while (worker->tcp_listeners) {
+		struct tcp_listener *next = tcp_next(worker->tcp_listeners);
+
+		tcp_close(worker->tcp_listeners);
+		worker->tcp_listeners = next;
+	}
+	uv_close((uv_handle_t *)&worker->tick, NULL);
+	uv_close((uv_handle_t *)&worker->stop, NULL);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct worker *worker = timer->data;
+
+	if (!worker->stopping) {
+		tcp_tick(worker);
+		return;
+	}
+	tcp_close_connections(worker, false);
+	if ((worker->suspended == 0 && worker->connection_count == 0) ||
+	    vigie_clock_ms() >= worker->stop_by_ms)
+		close_all(worker);
+}
+
+static void on_stop(uv_async_t *async)
+{
+	struct worker *worker = async->data;
+
+	if (worker->stopping)
+		return;
+	worker->stopping = true;
+	worker->stop_by_ms = vigie_clock_ms() + VIGIE_DRAIN_MS;
+	worker_enter(worker);
+	for (struct udp_socket *udp = worker->udp_sockets; udp; udp = udp->next)
+		udp_drain(udp);
+	worker_leave(worker);
+	uv_timer_start(&worker->tick, on_tick, 0, DRAIN_TICK_MS);
+}
+
+struct worker *worker_new(unsigned index)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+
+	if (!worker)
+		return NULL;
+	worker->batch = udp_batch_new();
+	if (!worker->batch || uv_loop_init(&worker->loop)) {
+		udp_batch_free(worker->batch);
+		free(worker);
+		return NULL;
+	}
+	uv_async_init(&worker->loop, &worker->stop, on_stop);
+	uv_timer_init(&worker->loop, &worker->tick);
+	worker->stop.data = worker;
+	worker->tick.data = worker;
+	worker->base.loop = &worker->loop;
+	worker->base.index = index;
+	worker->base.ops = &flight_ops;
+	worker->base.exchanger = vigie_exchanger_new(&worker->loop);
+	if (!worker->base.exchanger) {
+		worker_free(worker);
+		return NULL;
+	}
+	return worker;
+}
+
+enum vigie_status worker_listen(struct worker *worker, const struct listener *listener,
+				struct vigie_error *error)
+{
+	enum vigie_status status = udp_open(worker, listener, error);
+
+	return status ? status : tcp_open(worker, listener, error);
+}
+
+static void run(void *argument)
+{
+	struct worker *worker = argument;
+
+	rcu_register_thread();
+	rcu_thread_offline();
+	for (struct udp_socket *udp = worker->udp_sockets; udp; udp = udp->next)
+		udp_start(udp);
+	for (struct tcp_listener *tcp = worker->tcp_listeners; tcp; tcp = tcp_next(tcp))
+		tcp_start(tcp);
+	uv_timer_start(&worker->tick, on_tick, TICK_MS, TICK_MS);
+	uv_run(&worker->loop, UV_RUN_DEFAULT);
+	rcu_unregister_thread();
+	worker->ended(worker->ended_argument);
+}
+
+enum vigie_status worker_start(struct worker *worker, void (*ended)(void *argument), void *argument)
+{
+	worker->ended = ended;
+	worker->ended_argument = argument;
+	if (uv_thread_create(&worker->thread, run, worker))
+		return VIGIE_EIO;
+	worker->thread_runs = true;
+	return VIGIE_OK;
+}
+
+void worker_stop(struct worker *worker)
+{
+	if (worker->thread_runs)
+		uv_async_send(&worker->stop);
+}
+
+void worker_free(struct worker *worker)
+{
+	if (worker->thread_runs) {
+		uv_thread_join(&worker->thread);
+	} else {
+		close_all(worker);
+		uv_run(&worker->loop, UV_RUN_DEFAULT);
+	}
+	uv_loop_close(&worker->loop);
+	for (size_t i = 0; i <= VIGIE_DEPTH_MAX; i++)
+		free(worker->scratch[i]);
+	udp_batch_free(worker->batch);
+	free(worker);
+}
