@@ -1,0 +1,43 @@
+"""The fixtures that the functional tests share."""
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from cluster_objects import CLUSTER, write_snapshot
+from scripted_upstream import Upstream
+from vigie_process import BINARY, Vigie
+
+
+@pytest.fixture(scope="session", autouse=True)
+def binary() -> Path:
+    assert BINARY.exists(), f"{BINARY} is not there: build it, or say in VIGIE_BUILD where it is"
+    return BINARY
+
+
+@pytest.fixture(scope="session")
+def snapshot(tmp_path_factory) -> Path:
+    """The cluster of cluster_objects.py as a file."""
+    return write_snapshot(tmp_path_factory.mktemp("snapshot") / "cluster.json", CLUSTER)
+
+
+@pytest.fixture
+def upstream():
+    with Upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def start(tmp_path):
+    """A function that starts a vigie with a Corefile (PORT in it is replaced); all are stopped at the end."""
+    running: list[Vigie] = []
+
+    def make(corefile: str | None, **options) -> Vigie:
+        running.append(Vigie(tmp_path / f"vigie{len(running)}", corefile, **options))
+        return running[-1].start()
+
+    with contextlib.ExitStack() as stack:
+        yield make
+        for vigie in running:
+            print(f"== {vigie.corefile}\n{vigie.log()[-20000:]}")  # shown when the test failed
+            stack.callback(vigie.stop)

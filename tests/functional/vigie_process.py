@@ -1,0 +1,156 @@
+"""Running a vigie process, asking it, and reading its answers."""
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import dns.message
+import dns.query
+import dns.rdatatype
+
+TOP = Path(__file__).resolve().parents[2]
+BUILD = TOP / os.environ.get("VIGIE_BUILD", "build")
+BINARY = BUILD / "vigie"
+SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: \w+Sanitizer|runtime error:")
+ENVIRONMENT = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+               "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1",
+               "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99"}
+PATIENCE = 20  # seconds for what takes milliseconds on a machine that has nothing else to do
+
+
+def free_port() -> int:
+    """A number that neither UDP nor TCP uses on the loopback addresses."""
+    for _ in range(100):
+        with (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp,
+              socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tcp):
+            udp.bind(("::", 0))
+            port = udp.getsockname()[1]
+            try:
+                tcp.bind(("::", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port")
+
+
+def wait_for(condition, what: str, patience: float = PATIENCE):
+    """Waits until `condition()` is true and returns it."""
+    end = time.monotonic() + patience
+    while not (value := condition()):
+        assert time.monotonic() < end, f"waited {patience} s in vain for {what}"
+        time.sleep(0.01)
+    return value
+
+
+class Vigie:
+    """One vigie process. Use it as a context manager: it is stopped at the end and must have exited cleanly."""
+
+    def __init__(self, folder: Path, corefile: str | None = None, port: int | None = None, address: str = "127.0.0.1",
+                 arguments: list[str] | None = None, environment: dict[str, str] | None = None):
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self.address = address
+        self.arguments = arguments or []
+        self.environment = environment or {}
+        self.corefile = folder / "Corefile"
+        if corefile is not None:
+            self.corefile.write_text(corefile.replace("PORT", str(self.port)))
+            self.arguments = ["-conf", str(self.corefile), *self.arguments]
+        self.output = folder / "output"
+        self.process: subprocess.Popen | None = None
+
+    def spawn(self) -> "Vigie":
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen([BINARY, *self.arguments], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                            stdout=output, stderr=subprocess.STDOUT,
+                                            env={**ENVIRONMENT, **self.environment})
+        return self
+
+    def start(self) -> "Vigie":
+        self.spawn()
+        wait_for(self._answers, f"port {self.port} to answer\n{self.log()}")
+        return self
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, f"exited with {self.process.returncode}\n{self.log()}"
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.settimeout(0.1)
+            try:
+                probe.connect((self.address, self.port))
+                probe.send(bytes(12))  # no question: a format error at once, whatever the configuration
+                return bool(probe.recv(512))
+            except OSError:
+                return False
+
+    def log(self) -> str:
+        return self.output.read_text(errors="replace") if self.output.exists() else ""
+
+    def wait_for_log(self, pattern: str, count: int = 1) -> re.Match:
+        def seen():
+            return list(re.finditer(pattern, self.log(), re.MULTILINE))
+        return wait_for(lambda: len(seen()) >= count and seen(), f"'{pattern}' in the log\n{self.log()}")[0]
+
+    def wait(self) -> int:
+        """The exit status of a process that ends by itself."""
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"did not end within {PATIENCE} s\n{self.log()}") from None
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Asks it to end; it must do so with status 0 and without a sanitizer's word."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        status = self.wait()
+        self.process = None
+        assert not SANITIZER.search(self.log()), self.log()
+        assert status == 0, f"exited with {status}\n{self.log()}"
+
+    def __enter__(self) -> "Vigie":
+        return self.start()
+
+    def __exit__(self, kind, *_) -> None:
+        if kind is not None:
+            print(self.log()[-20000:])
+        self.stop()
+
+    def exchange(self, query: dns.message.Message, tcp: bool = False, timeout: float = PATIENCE,
+                 address: str | None = None) -> dns.message.Message:
+        ask = dns.query.tcp if tcp else dns.query.udp
+        return ask(query, address or self.address, port=self.port, timeout=timeout)
+
+    def ask(self, name: str, rdtype: str = "A", rdclass: str = "IN", tcp: bool = False, size: int | None = None,
+            **options) -> dns.message.Message:
+        """Asks with EDNS of this size; None: without EDNS."""
+        query = dns.message.make_query(name, rdtype, rdclass, use_edns=size is not None, payload=size or 0)
+        return self.exchange(query, tcp=tcp, **options)
+
+
+def records(section) -> list[str]:
+    """A section of a message as "owner TYPE rdata", sorted, names as they were written."""
+    return sorted(f"{rrset.name} {dns.rdatatype.to_text(rrset.rdtype)} {rdata}" for rrset in section for rdata in rrset)
+
+
+def addresses(message: dns.message.Message) -> list[str]:
+    """The A and AAAA records of the answer section in the order in which they stand there."""
+    return [rdata.address for rrset in message.answer if rrset.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA)
+            for rdata in rrset]
+
+
+def refused_configuration(folder: Path, corefile: str, arguments: list[str] | None = None,
+                          environment: dict[str, str] | None = None) -> str:
+    """What vigie says of a configuration that it must refuse."""
+    vigie = Vigie(folder, corefile, arguments=arguments, environment=environment).spawn()
+    status = vigie.wait()
+    assert not SANITIZER.search(vigie.log()), vigie.log()
+    assert status == 1, f"exited with {status}\n{vigie.log()}"
+    return vigie.log()
