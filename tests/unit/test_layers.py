@@ -45,7 +45,7 @@ def module_of(path: Path, top: Path) -> str | None:
     parts = path.relative_to(top).parts
     if parts[0] == "include":
         return MODULE_OF_HEADER.get("/".join(parts[1:]))
-    name = parts[1] if len(parts) > 2 else path.stem
+    name = parts[1] if len(parts) > 2 else "main"
     return name if name in RANK else None
 
 
