@@ -70,6 +70,7 @@ typedef enum vigie_verdict vigie_lookup_done(struct vigie_request *request, cons
 
 struct vigie_request_ops {
 	struct vigie_pending *(*suspend)(struct vigie_request *request);
+	void (*cancel)(struct vigie_request *request, struct vigie_pending *pending);
 	void (*resume)(struct vigie_pending *pending, vigie_resume *resume, void *argument);
 	enum vigie_verdict (*lookup)(struct vigie_request *request, const struct vigie_name *name,
 				     uint16_t type, vigie_lookup_done *done, void *argument);
@@ -81,6 +82,13 @@ struct vigie_request_ops {
 static inline struct vigie_pending *vigie_request_suspend(struct vigie_request *request)
 {
 	return request->worker->ops->suspend(request);
+}
+
+/* Takes a suspension back, in the same call of `serve`: the work could not be started after all, and the
+ * directive answers itself. */
+static inline void vigie_request_cancel(struct vigie_request *request, struct vigie_pending *pending)
+{
+	request->worker->ops->cancel(request, pending);
 }
 
 /* Goes on with a suspended request: calls `resume` with an empty answer and carries its verdict out

@@ -173,6 +173,12 @@ static void pending_free(struct vigie_pending *pending)
 	free(pending);
 }
 
+static void cancel(struct vigie_request *request, struct vigie_pending *pending)
+{
+	((struct flight *)request)->suspended = NULL;
+	pending_free(pending);
+}
+
 /* Makes a flight of a suspended request again, with the answer that it held. */
 static void flight_restore(struct flight *flight, const struct vigie_pending *pending)
 {
@@ -288,6 +294,7 @@ static enum vigie_verdict lookup(struct vigie_request *request, const struct vig
 
 const struct vigie_request_ops flight_ops = {
 	.suspend = suspend,
+	.cancel = cancel,
 	.resume = resume,
 	.lookup = lookup,
 };
