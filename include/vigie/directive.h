@@ -63,7 +63,8 @@ struct vigie_directive {
 	/* Frees the instance. NULL: it lives in the block's arena. */
 	void (*free)(void *instance);
 
-	/* A query's turn. Runs in worker threads, online for RCU. NULL: not in the chain. */
+	/* A query's turn. Runs in worker threads, online for RCU. NULL: it only looks at answers, or
+	 * at nothing. */
 	enum vigie_verdict (*serve)(void *instance, struct vigie_request *request);
 
 	/* The answer is ready (not yet ended); runs in reverse chain order for the directives that were

@@ -35,7 +35,7 @@ static enum vigie_status set_up(struct block *block, const struct vigie_directiv
 		return status;
 	link = &block->links[block->link_count++];
 	*link = (struct link){.directive = directive, .instance = instance};
-	if (directive->serve)
+	if (directive->serve || directive->answered)
 		block->chain[block->chain_count++] = *link;
 	return VIGIE_OK;
 }

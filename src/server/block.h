@@ -15,7 +15,7 @@ struct block {
 	struct vigie_block setup;
 	struct link *links; /* every directive that has an instance or hooks, in chain order */
 	size_t link_count;
-	struct link *chain; /* those of them that serve, in chain order: all that a query walks */
+	struct link *chain; /* those with serve or answered, in chain order: all that a query walks */
 	size_t chain_count;
 	size_t started; /* links whose start was called */
 };

@@ -77,6 +77,7 @@ static bool answered(struct flight *flight, size_t passed)
 static bool go_on(struct flight *flight, enum vigie_verdict verdict)
 {
 	const struct block *block = flight->block;
+	const struct link *link;
 
 	for (;;) {
 		switch (verdict) {
@@ -96,8 +97,9 @@ static bool go_on(struct flight *flight, enum vigie_verdict verdict)
 			vigie_request_fail(&flight->request, VIGIE_RCODE_REFUSED, NULL);
 			return answered(flight, block->chain_count);
 		}
-		verdict = block->chain[flight->position].directive->serve(
-			block->chain[flight->position].instance, &flight->request);
+		link = &block->chain[flight->position];
+		verdict = link->directive->serve ? link->directive->serve(link->instance, &flight->request)
+						 : VIGIE_NEXT; /* it only looks at answers */
 	}
 }
 
