@@ -23,7 +23,7 @@ struct vigie_statement {
 	struct vigie_word name;
 	const struct vigie_word *args;
 	size_t arg_count;
-	const struct vigie_statement *body; /* an array; NULL without braces */
+	const struct vigie_statement *body; /* an array; NULL without braces, not NULL for an empty pair */
 	size_t body_count;
 };
 
@@ -47,15 +47,20 @@ struct vigie_server_block {
 	size_t statement_count;
 };
 
+/* What a file holds: at least one block, each with at least one key and no key twice. That no two blocks serve one key
+ * at one address is for the server to check, which knows the addresses (`bind`). */
 struct vigie_corefile {
 	const struct vigie_server_block *blocks;
 	size_t block_count;
 };
 
 enum {
-	VIGIE_COREFILE_MAX = 1 << 20,      /* bytes of one file */
-	VIGIE_COREFILE_IMPORTS_MAX = 32,   /* nested imports: a file that imports itself is an error */
-	VIGIE_COREFILE_WORDS_MAX = 1 << 18 /* words of all files together, imports unfolded */
+	VIGIE_COREFILE_MAX = 1 << 20,       /* bytes of one file */
+	VIGIE_COREFILE_IMPORTS_MAX = 32,    /* nested imports: a file that imports itself is an error */
+	VIGIE_COREFILE_FILES_MAX = 4096,    /* imported files, each counted as often as it is imported */
+	VIGIE_COREFILE_WORDS_MAX = 1 << 18, /* words of all files together, imports unfolded */
+	VIGIE_COREFILE_NESTING_MAX = 32,    /* blocks within blocks of one file */
+	VIGIE_COREFILE_KEYS_MAX = 8192      /* keys of all server blocks together, CIDRs unfolded */
 };
 
 /* Reads and parses a file; everything lives in `arena`. `default_port` is for keys without one (853 for
