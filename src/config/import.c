@@ -198,7 +198,7 @@ static enum vigie_status read_pattern(struct vigie_stream *stream, const struct 
 	else if (matches.gl_pathc == 0)
 		vigie_log(VIGIE_LOG_WARNING, NULL, "%s:%u: import '%s': no file matches", word->file,
 			  word->line, word->text);
-	for (size_t i = 0; i < matches.gl_pathc && !status; i++) {
+	for (size_t i = 0; !status && i < matches.gl_pathc; i++) {
 		const char *path = vigie_arena_strdup(stream->arena, matches.gl_pathv[i]);
 
 		status = path ? read_file(stream, word, path, tokens) : out_of_memory(stream, word);

@@ -125,7 +125,7 @@ static enum vigie_status add_keys(struct parser *parser, struct vigie_server_blo
 
 	status =
 		vigie_key_read(parser->arena, word, parser->default_port, &key, zones, &count, parser->error);
-	for (size_t i = 0; i < count && !status; i++) {
+	for (size_t i = 0; !status && i < count; i++) {
 		const struct vigie_key *known;
 		char text[VIGIE_NAME_TEXT_MAX];
 

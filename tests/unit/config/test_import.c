@@ -87,6 +87,8 @@ static void test_mistakes(void **state)
 	       "error: Corefile:2: import 'absent': no snippet has that name, and file 'absent': "
 	       "No such file or directory");
 	expect(". {\n import dir\n}", "error: Corefile:2: import 'dir': 'dir' is not a file");
+	expect("import /proc/self/mem", /* a file whose first byte cannot be read */
+	       "error: Corefile:1: import '/proc/self/mem': file '/proc/self/mem': Input/output error");
 	expect(". {\n import\n}", "error: Corefile:2: 'import' needs a snippet, a file or a pattern");
 	expect("import", "error: Corefile:1: 'import' needs a snippet, a file or a pattern");
 	expect(". {\n import \"\"\n}", "error: Corefile:2: 'import' needs a snippet, a file or a pattern");

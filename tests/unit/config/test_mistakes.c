@@ -29,6 +29,8 @@ static const struct {
 	 "Corefile:2: '{$UPSTREAM': '{' needs a space behind it, '{$' and '{%' need their '}'"},
 	{"the brace of a directive on its own line", ". {\n health\n {\n  lameduck 5s\n }\n}\n",
 	 "Corefile:3: '{' stands alone: it belongs at the end of the line that it continues"},
+	{"a brace of nothing within blocks", ". {\n a {\n  {\n  }\n }\n}\n",
+	 "Corefile:3: '{' stands alone: it belongs at the end of the line that it continues"},
 	{"two directives on a line", ". {\n health { lameduck 5s } ready\n}\n",
 	 "Corefile:2: 'ready' stands behind a '}': it needs a new line"},
 	{"no key", "{\n errors\n}\n", "Corefile:1: '{': a server block needs a key before its '{'"},
