@@ -21,7 +21,7 @@ enum {
 
 struct vigie_upstream {
 	struct sockaddr_storage address; /* with its port */
-	char text[64];                   /* "10.0.0.1:53", "[fd00::1]:53": for logs and errors */
+	char text[80];                   /* "10.0.0.1:53", "[fd00::1]:53": for logs and errors */
 };
 
 /* Reads TO of `forward`: an address with an optional port (default 53) and "dns://" prefix. VIGIE_EINVAL

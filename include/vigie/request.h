@@ -40,6 +40,7 @@ struct vigie_worker {
 	uint64_t now_ms; /* read once a batch */
 	struct vigie_exchanger *exchanger;
 	const struct vigie_request_ops *ops;
+	uint32_t rotation; /* counted up for each request whose answer is to be rotated */
 };
 
 struct vigie_request {

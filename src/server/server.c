@@ -116,6 +116,8 @@ struct vigie_server *vigie_server_new(uv_loop_t *loop, const struct vigie_corefi
 	if (!server)
 		goto memory;
 	server->process.loop = loop;
+	server->process.ready = all_ready;
+	server->process.server = server;
 	uv_timer_init(loop, &server->wait);
 	uv_async_init(loop, &server->ended, on_worker_ended);
 	server->wait.data = server;

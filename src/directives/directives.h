@@ -1,0 +1,16 @@
+/* The directives that there are. */
+#ifndef VIGIE_DIRECTIVES_DIRECTIVES_H
+#define VIGIE_DIRECTIVES_DIRECTIVES_H
+
+#include "vigie/directive.h"
+
+extern const struct vigie_directive vigie_directive_bind;
+extern const struct vigie_directive vigie_directive_errors;
+extern const struct vigie_directive vigie_directive_forward;
+extern const struct vigie_directive vigie_directive_health;
+extern const struct vigie_directive vigie_directive_kubernetes;
+extern const struct vigie_directive vigie_directive_loadbalance;
+extern const struct vigie_directive vigie_directive_ready;
+extern const struct vigie_directive vigie_directive_workers;
+
+#endif

@@ -1,0 +1,244 @@
+#include "directives.h"
+#include "kubernetes.h"
+
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "vigie/log.h"
+
+static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
+			       size_t count, void **instance, struct vigie_error *error)
+{
+	struct kubernetes *kubernetes = NULL;
+	enum vigie_status status = vigie_statement_once(statements, count, error);
+
+	if (!status)
+		status = kubernetes_read_options(block, statements[0], &kubernetes, error);
+	if (status)
+		return status;
+	kubernetes->watch.kinds[VIGIE_KIND_SERVICE] = true;
+	kubernetes->watch.kinds[VIGIE_KIND_NAMESPACE] = true;
+	kubernetes->watch.kinds[VIGIE_KIND_SLICE] = kubernetes->view.endpoints;
+	kubernetes->watch.kinds[VIGIE_KIND_POD] = kubernetes->view.pods == VIGIE_PODS_VERIFIED;
+	memcpy(kubernetes->cluster_options.kinds, kubernetes->watch.kinds, sizeof(kubernetes->watch.kinds));
+	if (block->process->startup_ms < kubernetes->startup_ms)
+		block->process->startup_ms = kubernetes->startup_ms;
+	*instance = kubernetes;
+	return VIGIE_OK;
+}
+
+static void map_v4(struct vigie_address *address, const struct in_addr *v4)
+{
+	memset(address->bytes, 0, 10);
+	memset(address->bytes + 10, 0xff, 2);
+	memcpy(address->bytes + 12, v4, 4);
+}
+
+/* The addresses that clients may know this server by: those it is bound to, else all of the machine but
+ * loopback and link-local ones. They say which Service fronts it: the NS of the zone. */
+static enum vigie_status find_local(struct vigie_block *block, struct kubernetes *kubernetes,
+				    struct vigie_error *error)
+{
+	struct ifaddrs *interfaces = NULL;
+	size_t most = block->address_count;
+
+	if (most == 0 && getifaddrs(&interfaces) == 0) {
+		for (const struct ifaddrs *i = interfaces; i; i = i->ifa_next)
+			most++;
+	}
+	kubernetes->local = vigie_arena_alloc(block->arena, (most + 1) * sizeof(*kubernetes->local));
+	kubernetes->view.local = kubernetes->local;
+	for (size_t i = 0; kubernetes->local && i < block->address_count; i++) {
+		if (vigie_address_from_text(&kubernetes->local[kubernetes->view.local_count],
+					    block->addresses[i]) == VIGIE_OK)
+			kubernetes->view.local_count++;
+	}
+	for (const struct ifaddrs *i = interfaces; kubernetes->local && i; i = i->ifa_next) {
+		struct vigie_address *address = &kubernetes->local[kubernetes->view.local_count];
+
+		if (!i->ifa_addr)
+			continue;
+		if (i->ifa_addr->sa_family == AF_INET) {
+			const struct in_addr *v4 = &((const struct sockaddr_in *)i->ifa_addr)->sin_addr;
+
+			if (ntohl(v4->s_addr) >> 24 == IN_LOOPBACKNET)
+				continue;
+			map_v4(address, v4);
+		} else if (i->ifa_addr->sa_family == AF_INET6) {
+			const struct in6_addr *v6 = &((const struct sockaddr_in6 *)i->ifa_addr)->sin6_addr;
+
+			if (IN6_IS_ADDR_LOOPBACK(v6) || IN6_IS_ADDR_LINKLOCAL(v6))
+				continue;
+			memcpy(address->bytes, v6, sizeof(address->bytes));
+		} else {
+			continue;
+		}
+		kubernetes->view.local_count++;
+	}
+	freeifaddrs(interfaces);
+	if (!kubernetes->local)
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	return VIGIE_OK;
+}
+
+/* Who the API server is; the error gets the directive's place. */
+static enum vigie_status find_api_server(const struct kubernetes *kubernetes,
+					 struct vigie_kube_config *config, struct vigie_error *error)
+{
+	struct vigie_error reason;
+	enum vigie_status status;
+
+	if (kubernetes->kubeconfig)
+		status = vigie_kube_config_from_file(config, kubernetes->kubeconfig, kubernetes->context,
+						     &reason);
+	else if (kubernetes->endpoint)
+		status =
+			vigie_kube_config_from_endpoint(config, kubernetes->endpoint, kubernetes->certificate,
+							kubernetes->key, kubernetes->ca, &reason);
+	else
+		status = vigie_kube_config_in_cluster(config, NULL, &reason);
+	if (status)
+		vigie_word_error(error, &kubernetes->statement->name, "'kubernetes': %s", reason.text);
+	return status;
+}
+
+static void stop(void *instance)
+{
+	struct kubernetes *kubernetes = instance;
+
+	if (kubernetes->watcher)
+		vigie_watcher_stop(kubernetes->watcher);
+	kubernetes->watcher = NULL;
+	if (kubernetes->cluster)
+		vigie_cluster_free(kubernetes->cluster);
+	kubernetes->cluster = NULL;
+	if (kubernetes->records)
+		vigie_records_free(kubernetes->records);
+	kubernetes->records = NULL;
+}
+
+static enum vigie_status start_source(struct kubernetes *kubernetes, struct vigie_error *error)
+{
+	struct vigie_kube_config config = {0};
+	struct vigie_error reason;
+	enum vigie_status status;
+
+	if (kubernetes->snapshot) {
+		status = vigie_snapshot_load(kubernetes->snapshot, &kubernetes->watch, kubernetes->cluster,
+					     &reason);
+		if (status)
+			vigie_word_error(error, &kubernetes->statement->name, "'kubernetes': %s",
+					 reason.text);
+		return status;
+	}
+	status = find_api_server(kubernetes, &config, error);
+	if (status)
+		return status;
+	kubernetes->watcher = vigie_watcher_start(&config, &kubernetes->watch, kubernetes->cluster, &reason);
+	if (kubernetes->watcher)
+		return VIGIE_OK;
+	return vigie_word_error(error, &kubernetes->statement->name, "'kubernetes': %s", reason.text);
+}
+
+static enum vigie_status start(struct vigie_block *block, void *instance, struct vigie_error *error)
+{
+	struct kubernetes *kubernetes = instance;
+	enum vigie_status status = find_local(block, kubernetes, error);
+
+	if (status)
+		return status;
+	kubernetes->records = vigie_records_new();
+	if (kubernetes->records)
+		kubernetes->cluster = vigie_cluster_new(kubernetes->records, &kubernetes->cluster_options);
+	if (!kubernetes->cluster) {
+		stop(kubernetes);
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	}
+	kubernetes->view.records = kubernetes->records;
+	status = start_source(kubernetes, error);
+	if (status)
+		stop(kubernetes);
+	return status;
+}
+
+static bool falls_through(const struct kubernetes *kubernetes, const struct vigie_name *name)
+{
+	if (!kubernetes->falls_through || kubernetes->fall_count == 0)
+		return kubernetes->falls_through;
+	for (size_t i = 0; i < kubernetes->fall_count; i++) {
+		if (vigie_name_is_below(name, &kubernetes->fall_zones[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The CNAMEs are written; what their end is comes from whoever serves it. A failure there leaves the CNAMEs,
+ * with which the client can go on itself. */
+static enum vigie_verdict chased(struct vigie_request *request, const uint8_t *reply, size_t length,
+				 void *argument)
+{
+	if (!reply)
+		return VIGIE_ANSWERED;
+	vigie_answer_append(request->answer, reply, length);
+	/* The rcode is that of the last name of the chain (RFC 6604 section 2.1). */
+	if (vigie_reply_rcode(reply) == VIGIE_RCODE_NXDOMAIN)
+		request->answer->rcode = VIGIE_RCODE_NXDOMAIN;
+	return VIGIE_ANSWERED;
+}
+
+static bool serves(const struct kubernetes *kubernetes, const struct vigie_name *name)
+{
+	for (size_t i = 0; i < kubernetes->view.zone_count; i++) {
+		if (vigie_name_is_below(name, &kubernetes->zones[i]))
+			return true;
+	}
+	return false;
+}
+
+static enum vigie_verdict serve(void *instance, struct vigie_request *request)
+{
+	const struct kubernetes *kubernetes = instance;
+	const struct vigie_query *query = request->query;
+	struct vigie_name target;
+
+	if (query->class != VIGIE_CLASS_IN)
+		return serves(kubernetes, &query->name)
+			       ? vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL)
+			       : VIGIE_NEXT;
+	switch (vigie_records_answer(&kubernetes->view, query, request->rotation, request->answer, &target)) {
+	case VIGIE_LOOKUP_OTHER:
+		return VIGIE_NEXT;
+	case VIGIE_LOOKUP_ANSWERED:
+		return VIGIE_ANSWERED;
+	case VIGIE_LOOKUP_NXDOMAIN:
+		if (!falls_through(kubernetes, &query->name))
+			return VIGIE_ANSWERED;
+		vigie_answer_reset(request->answer);
+		return VIGIE_NEXT;
+	case VIGIE_LOOKUP_UNSYNCED:
+		request->trouble = "kubernetes: not synced with the API server yet";
+		return VIGIE_ANSWERED;
+	case VIGIE_LOOKUP_REFUSED:
+		return vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);
+	case VIGIE_LOOKUP_CHASE:
+		return vigie_request_lookup(request, &target, query->type, chased, NULL);
+	}
+	return VIGIE_NEXT;
+}
+
+static bool ready(void *instance)
+{
+	const struct kubernetes *kubernetes = instance;
+
+	return kubernetes->records && vigie_records_synced(kubernetes->records);
+}
+
+const struct vigie_directive vigie_directive_kubernetes = {
+	.name = "kubernetes",
+	.setup = setup,
+	.start = start,
+	.stop = stop,
+	.serve = serve,
+	.ready = ready,
+};

@@ -1,0 +1,40 @@
+/* The `kubernetes` directive's options, read (kubernetes_options.c) and put to use (kubernetes.c). */
+#ifndef VIGIE_DIRECTIVES_KUBERNETES_H
+#define VIGIE_DIRECTIVES_KUBERNETES_H
+
+#include "vigie/directive.h"
+#include "vigie/kube.h"
+#include "vigie/records.h"
+
+struct kubernetes {
+	const struct vigie_statement *statement; /* for errors at start */
+	struct vigie_view view;
+	struct vigie_name *zones; /* in the block's arena, as all below */
+	bool falls_through;
+	struct vigie_name *fall_zones; /* none: all */
+	size_t fall_count;
+
+	/* Where the cluster is. */
+	const char *snapshot;
+	const char *endpoint;
+	const char *certificate;
+	const char *key;
+	const char *ca;
+	const char *kubeconfig;
+	const char *context;
+
+	struct vigie_watch_options watch;
+	struct vigie_cluster_options cluster_options;
+	uint64_t startup_ms;
+
+	struct vigie_address *local;
+	struct vigie_records *records;
+	struct vigie_cluster *cluster;
+	struct vigie_watcher *watcher;
+};
+
+/* Reads the directive of a block. The instance lives in the block's arena. */
+enum vigie_status kubernetes_read_options(struct vigie_block *block, const struct vigie_statement *statement,
+					  struct kubernetes **instance, struct vigie_error *error);
+
+#endif

@@ -1,0 +1,59 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "directives.h"
+
+/* CoreDNS' chain order (its plugin.cfg); `workers`, which is vigie's own and not in the chain, stands first.
+ */
+const struct vigie_directive *const vigie_directives[] = {
+	&vigie_directive_workers,    &vigie_directive_bind,    &vigie_directive_ready,
+	&vigie_directive_health,     &vigie_directive_errors,  &vigie_directive_loadbalance,
+	&vigie_directive_kubernetes, &vigie_directive_forward, NULL,
+};
+
+const struct vigie_directive *vigie_directive_get(const char *name)
+{
+	for (size_t i = 0; vigie_directives[i]; i++) {
+		if (strcmp(vigie_directives[i]->name, name) == 0)
+			return vigie_directives[i];
+	}
+	return NULL;
+}
+
+enum vigie_status vigie_statement_args(const struct vigie_statement *statement, size_t least, size_t most,
+				       struct vigie_error *error)
+{
+	if (statement->arg_count < least)
+		return vigie_word_error(error, &statement->name, "'%s' needs %s%zu argument%s, not %zu",
+					statement->name.text, least == most ? "" : "at least ", least,
+					least == 1 ? "" : "s", statement->arg_count);
+	if (statement->arg_count > most)
+		return vigie_word_error(error, &statement->args[most],
+					"'%s' is one argument too many for '%s'", statement->args[most].text,
+					statement->name.text);
+	return VIGIE_OK;
+}
+
+enum vigie_status vigie_statement_once(const struct vigie_statement *const *statements, size_t count,
+				       struct vigie_error *error)
+{
+	if (count == 1)
+		return VIGIE_OK;
+	return vigie_word_error(error, &statements[1]->name, "'%s' stands in this block already, at %s:%u",
+				statements[1]->name.text, statements[0]->name.file, statements[0]->name.line);
+}
+
+enum vigie_status vigie_statement_plain(const struct vigie_statement *statement, struct vigie_error *error)
+{
+	if (!statement->body)
+		return VIGIE_OK;
+	return vigie_word_error(error, &statement->name, "'%s' takes no block of options",
+				statement->name.text);
+}
+
+enum vigie_status vigie_option_unknown(const struct vigie_statement *directive,
+				       const struct vigie_statement *option, struct vigie_error *error)
+{
+	return vigie_word_error(error, &option->name, "unknown option '%s' of '%s'", option->name.text,
+				directive->name.text);
+}

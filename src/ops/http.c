@@ -1,0 +1,327 @@
+#include "vigie/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	BODY_MAX = 1 << 20, /* bytes of a response */
+	BACKLOG = 128,
+	ADDRESS_MAX = 128 /* bytes of "HOST:PORT" with its terminator */
+};
+
+struct route {
+	struct route *next;
+	char *path;
+	vigie_http_handler *handler;
+	void *argument;
+};
+
+/* One address, its daemon and its paths. */
+struct site {
+	struct site *next;
+	struct vigie_http *http;
+	struct MHD_Daemon *daemon;
+	struct route *routes;
+	uv_poll_t poll;
+	uv_timer_t timer; /* the daemon's time-outs */
+	unsigned handles;
+	char address[ADDRESS_MAX];
+};
+
+struct vigie_http {
+	uv_loop_t *loop;
+	struct site *sites;
+};
+
+static enum MHD_Result respond(struct MHD_Connection *connection, unsigned status, struct vigie_buffer *body)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(body->length, body->data, MHD_RESPMEM_MUST_COPY);
+	enum MHD_Result result;
+
+	if (!response)
+		return MHD_NO;
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
+	result = MHD_queue_response(connection, status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result on_request(void *argument, struct MHD_Connection *connection, const char *url,
+				  const char *method, const char *version, const char *upload,
+				  size_t *upload_size, void **state)
+{
+	const struct site *site = argument;
+	unsigned status = MHD_HTTP_NOT_FOUND;
+	struct vigie_buffer body;
+	enum MHD_Result result;
+
+	vigie_buffer_init(&body, BODY_MAX);
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
+		status = MHD_HTTP_METHOD_NOT_ALLOWED;
+	} else {
+		for (const struct route *route = site->routes; route; route = route->next) {
+			if (strcmp(route->path, url) == 0) {
+				status = route->handler(route->argument, &body);
+				break;
+			}
+		}
+	}
+	result = respond(connection, status, &body);
+	vigie_buffer_fini(&body);
+	return result;
+}
+
+static void run(struct site *site);
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	run(poll->data);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	run(timer->data);
+}
+
+static void run(struct site *site)
+{
+	MHD_UNSIGNED_LONG_LONG timeout;
+
+	MHD_run(site->daemon);
+	if (MHD_get_timeout(site->daemon, &timeout) == MHD_YES)
+		uv_timer_start(&site->timer, on_timer, timeout, 0);
+	else
+		uv_timer_stop(&site->timer);
+}
+
+/* Cuts "HOST:PORT", ":PORT" or "[v6]:PORT" apart. */
+static bool read_address(const char *text, struct sockaddr_storage *address, socklen_t *length)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)address;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
+	const char *colon = strrchr(text, ':');
+	char host[INET6_ADDRSTRLEN + 2];
+	size_t host_length;
+	unsigned long port;
+	char *end;
+
+	if (!colon || colon[1] < '0' || colon[1] > '9')
+		return false;
+	port = strtoul(colon + 1, &end, 10);
+	host_length = (size_t)(colon - text);
+	if (*end || port > UINT16_MAX || host_length >= sizeof(host))
+		return false;
+	if (host_length >= 2 && text[0] == '[' && colon[-1] == ']') {
+		text++;
+		host_length -= 2;
+	}
+	memcpy(host, text, host_length);
+	host[host_length] = 0;
+	memset(address, 0, sizeof(*address));
+	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons((uint16_t)port);
+		*length = sizeof(*v4);
+		return true;
+	}
+	v6->sin6_family = AF_INET6; /* without a host: all addresses of both families */
+	v6->sin6_port = htons((uint16_t)port);
+	*length = sizeof(*v6);
+	return host_length == 0 || inet_pton(AF_INET6, host, &v6->sin6_addr) == 1;
+}
+
+/* Listens; -1 with errno set. Without IPv6 in the kernel, ":PORT" is all IPv4 addresses. */
+static int open_socket(struct sockaddr_storage *address, socklen_t length)
+{
+	int yes = 1;
+	int no = 0;
+	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 && errno == EAFNOSUPPORT && address->ss_family == AF_INET6) {
+		in_port_t port = ((struct sockaddr_in6 *)address)->sin6_port;
+		struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = port};
+
+		memcpy(address, &v4, sizeof(v4));
+		length = sizeof(v4);
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	}
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
+	    (address->ss_family == AF_INET ||
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no)) == 0) &&
+	    bind(fd, (struct sockaddr *)address, length) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	{
+		int saved = errno;
+
+		close(fd);
+		errno = saved;
+	}
+	return -1;
+}
+
+static void on_site_closed(uv_handle_t *handle)
+{
+	struct site *site = handle->data;
+
+	if (--site->handles == 0)
+		free(site);
+}
+
+static void site_close(struct site *site)
+{
+	struct site **at = &site->http->sites;
+
+	while (*at != site)
+		at = &(*at)->next;
+	*at = site->next;
+	while (site->routes) {
+		struct route *next = site->routes->next;
+
+		free(site->routes->path);
+		free(site->routes);
+		site->routes = next;
+	}
+	uv_close((uv_handle_t *)&site->poll, on_site_closed);
+	uv_close((uv_handle_t *)&site->timer, on_site_closed);
+	MHD_stop_daemon(site->daemon);
+}
+
+static struct site *site_open(struct vigie_http *http, const char *address, struct vigie_error *error)
+{
+	struct site *site = calloc(1, sizeof(*site));
+	const union MHD_DaemonInfo *info;
+	struct sockaddr_storage storage;
+	socklen_t length;
+	int fd = -1;
+
+	if (!site) {
+		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return NULL;
+	}
+	if (strlen(address) >= sizeof(site->address) || !read_address(address, &storage, &length)) {
+		vigie_error_set(error, VIGIE_EINVAL, "'%s' is no HOST:PORT", address);
+		goto fail;
+	}
+	fd = open_socket(&storage, length);
+	if (fd < 0) {
+		vigie_error_set(error, VIGIE_EIO, "cannot listen on %s by HTTP: %s", address,
+				strerror(errno));
+		goto fail;
+	}
+	site->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_NO_FLAG, 0, NULL, NULL, on_request, site,
+					MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+					(unsigned)VIGIE_HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+					(unsigned)VIGIE_HTTP_IDLE_SECONDS, MHD_OPTION_END);
+	if (!site->daemon) {
+		vigie_error_set(error, VIGIE_EIO, "cannot serve HTTP on %s", address);
+		goto fail;
+	}
+	info = MHD_get_daemon_info(site->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (!info || uv_poll_init(http->loop, &site->poll, info->epoll_fd)) {
+		MHD_stop_daemon(site->daemon);
+		fd = -1; /* the daemon closed it */
+		vigie_error_set(error, VIGIE_EIO, "cannot serve HTTP on %s", address);
+		goto fail;
+	}
+	uv_timer_init(http->loop, &site->timer);
+	site->handles = 2;
+	site->poll.data = site->timer.data = site;
+	site->http = http;
+	strcpy(site->address, address);
+	uv_poll_start(&site->poll, UV_READABLE, on_poll);
+	site->next = http->sites;
+	http->sites = site;
+	return site;
+
+fail:
+	if (fd >= 0)
+		close(fd);
+	free(site);
+	return NULL;
+}
+
+static struct site *site_get(struct vigie_http *http, const char *address)
+{
+	struct site *site = http->sites;
+
+	while (site && strcmp(site->address, address) != 0)
+		site = site->next;
+	return site;
+}
+
+enum vigie_status vigie_http_serve(struct vigie_http *http, const char *address, const char *path,
+				   vigie_http_handler *handler, void *argument, struct vigie_error *error)
+{
+	struct site *site = site_get(http, address);
+	struct route *route = calloc(1, sizeof(*route));
+
+	if (route)
+		route->path = strdup(path);
+	if (!route || !route->path) {
+		free(route);
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	}
+	for (const struct route *r = site ? site->routes : NULL; r; r = r->next) {
+		if (strcmp(r->path, path) == 0) {
+			free(route->path);
+			free(route);
+			return vigie_error_set(error, VIGIE_EEXIST, "%s is served on %s already", path,
+					       address);
+		}
+	}
+	if (!site)
+		site = site_open(http, address, error);
+	if (!site) {
+		free(route->path);
+		free(route);
+		return VIGIE_EIO;
+	}
+	route->handler = handler;
+	route->argument = argument;
+	route->next = site->routes;
+	site->routes = route;
+	return VIGIE_OK;
+}
+
+void vigie_http_stop(struct vigie_http *http, const char *address, const char *path)
+{
+	struct site *site = site_get(http, address);
+
+	for (struct route **at = site ? &site->routes : NULL; at && *at; at = &(*at)->next) {
+		struct route *route = *at;
+
+		if (strcmp(route->path, path) != 0)
+			continue;
+		*at = route->next;
+		free(route->path);
+		free(route);
+		break;
+	}
+	if (site && !site->routes)
+		site_close(site);
+}
+
+struct vigie_http *vigie_http_new(uv_loop_t *loop)
+{
+	struct vigie_http *http = calloc(1, sizeof(*http));
+
+	if (http)
+		http->loop = loop;
+	return http;
+}
+
+void vigie_http_close(struct vigie_http *http)
+{
+	while (http->sites)
+		site_close(http->sites);
+	free(http);
+}
