@@ -48,6 +48,8 @@ struct vigie_view {
 enum vigie_lookup {
 	VIGIE_LOOKUP_OTHER,    /* the name is in none of the view's zones: nothing was written */
 	VIGIE_LOOKUP_ANSWERED, /* the answer holds records, or is NODATA with the SOA */
+	VIGIE_LOOKUP_INTERIOR, /* NODATA with the SOA, at a node of a reverse zone above whole addresses; the
+				* directive may fall through instead, as for NXDOMAIN */
 	VIGIE_LOOKUP_NXDOMAIN, /* the answer is NXDOMAIN with the SOA; the directive may fall through instead
 				*/
 	VIGIE_LOOKUP_UNSYNCED, /* not found, and the table is not complete yet: SERVFAIL with the SOA */

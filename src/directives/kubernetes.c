@@ -211,6 +211,7 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 		return VIGIE_NEXT;
 	case VIGIE_LOOKUP_ANSWERED:
 		return VIGIE_ANSWERED;
+	case VIGIE_LOOKUP_INTERIOR:
 	case VIGIE_LOOKUP_NXDOMAIN:
 		if (!falls_through(kubernetes, &query->name))
 			return VIGIE_ANSWERED;

@@ -1,0 +1,161 @@
+/* Pod objects in the writer's store, for `pods verified`. */
+#include <stdlib.h>
+
+#include "store.h"
+#include "vigie/hash.h"
+
+struct pod_key {
+	const uint8_t *bytes;
+	size_t length;
+};
+
+static const uint8_t *stored_key(const struct pod *pod)
+{
+	return pod->data + 16 * (size_t)pod->address_count;
+}
+
+static int match_pod(struct cds_lfht_node *node, const void *key)
+{
+	const struct pod *pod = caa_container_of(node, struct pod, node);
+	const struct pod_key *wanted = key;
+
+	return pod->key_length == wanted->length &&
+	       memcmp(stored_key(pod), wanted->bytes, wanted->length) == 0;
+}
+
+static struct pod *find_pod(const struct vigie_cluster *cluster, const uint8_t *key, size_t length)
+{
+	const struct pod_key wanted = {key, length};
+	struct cds_lfht_iter iter;
+	struct cds_lfht_node *node;
+
+	cds_lfht_lookup(cluster->pods, vigie_hash(key, length), match_pod, &wanted, &iter);
+	node = cds_lfht_iter_get_node(&iter);
+	return node ? caa_container_of(node, struct pod, node) : NULL;
+}
+
+/* Pods on the host's network share its address: each address counts the pods that have it. */
+static bool show_address(struct vigie_cluster *cluster, struct space *space, const uint8_t *address)
+{
+	struct pod_address *shown = vigie_table_find_pod(cluster->records, space, address);
+
+	if (!shown) {
+		shown = calloc(1, sizeof(*shown));
+		if (!shown)
+			return false;
+		shown->space = space;
+		memcpy(shown->address, address, 16);
+		vigie_table_add_pod(cluster->records, shown);
+	}
+	shown->users++;
+	return true;
+}
+
+static void hide_addresses(struct vigie_cluster *cluster, const struct pod *pod, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct pod_address *shown =
+			vigie_table_find_pod(cluster->records, pod->space, pod->data + 16 * (size_t)i);
+
+		if (--shown->users > 0)
+			continue;
+		cds_lfht_del(cluster->records->pods, &shown->node);
+		vigie_table_retire(cluster->records, shown);
+	}
+}
+
+static void drop_pod(struct vigie_cluster *cluster, struct pod *pod)
+{
+	hide_addresses(cluster, pod, pod->address_count);
+	pod->space->users--;
+	vigie_store_drop_space(cluster, pod->space);
+	cds_lfht_del(cluster->pods, &pod->node);
+	vigie_table_retire(cluster->records, pod);
+	__atomic_fetch_sub(&cluster->records->count.pods, 1, __ATOMIC_RELAXED);
+	cluster->changed = true;
+}
+
+/* Shows all addresses of a pod, or none. */
+static bool show_addresses(struct vigie_cluster *cluster, const struct pod *pod)
+{
+	for (uint32_t i = 0; i < pod->address_count; i++) {
+		if (show_address(cluster, pod->space, pod->data + 16 * (size_t)i))
+			continue;
+		hide_addresses(cluster, pod, i);
+		return false;
+	}
+	return true;
+}
+
+static struct pod *pack(const struct vigie_pod *pod, const uint8_t *key, size_t key_length)
+{
+	struct pod *packed = calloc(1, sizeof(*packed) + 16 * pod->address_count + key_length);
+
+	if (!packed)
+		return NULL;
+	packed->address_count = (uint32_t)pod->address_count;
+	packed->key_length = (uint16_t)key_length;
+	for (size_t i = 0; i < pod->address_count; i++)
+		memcpy(packed->data + 16 * i, pod->addresses[i].bytes, 16);
+	memcpy(packed->data + 16 * pod->address_count, key, key_length);
+	return packed;
+}
+
+enum vigie_status vigie_cluster_put_pod(struct vigie_cluster *cluster, const struct vigie_pod *pod)
+{
+	uint64_t identity = vigie_store_identity(pod->uid, pod->version);
+	uint8_t label[1 + VIGIE_LABEL_MAX];
+	uint8_t key[OBJECT_KEY_MAX];
+	size_t key_length = vigie_store_key(key, pod->namespace, pod->name);
+	struct pod *packed;
+	struct pod *held;
+
+	if (key_length == 0 || vigie_store_label(label, pod->namespace) == 0)
+		return VIGIE_EINVAL;
+	held = find_pod(cluster, key, key_length);
+	if (held && identity && held->identity == identity) {
+		held->seen = cluster->generation[VIGIE_KIND_POD];
+		return VIGIE_OK;
+	}
+	packed = pack(pod, key, key_length);
+	if (!packed)
+		return VIGIE_ENOMEM;
+	packed->identity = identity;
+	packed->seen = cluster->generation[VIGIE_KIND_POD];
+	packed->space = vigie_store_space(cluster, label);
+	if (!packed->space || !show_addresses(cluster, packed)) {
+		if (packed->space)
+			vigie_store_drop_space(cluster, packed->space);
+		free(packed);
+		return VIGIE_ENOMEM;
+	}
+	packed->space->users++;
+	/* The old one goes second: an address that both have is never missing. */
+	if (held)
+		drop_pod(cluster, held);
+	cds_lfht_node_init(&packed->node);
+	cds_lfht_add(cluster->pods, vigie_hash(key, key_length), &packed->node);
+	__atomic_fetch_add(&cluster->records->count.pods, 1, __ATOMIC_RELAXED);
+	cluster->changed = true;
+	return VIGIE_OK;
+}
+
+void vigie_store_delete_pod(struct vigie_cluster *cluster, const char *namespace, const char *name)
+{
+	uint8_t key[OBJECT_KEY_MAX];
+	size_t length = vigie_store_key(key, namespace, name);
+	struct pod *pod = length ? find_pod(cluster, key, length) : NULL;
+
+	if (pod)
+		drop_pod(cluster, pod);
+}
+
+void vigie_store_sweep_pods(struct vigie_cluster *cluster)
+{
+	struct cds_lfht_iter iter;
+	struct pod *pod;
+
+	cds_lfht_for_each_entry(cluster->pods, &iter, pod,
+				node) if (pod->seen != cluster->generation[VIGIE_KIND_POD])
+		drop_pod(cluster, pod);
+}
