@@ -54,7 +54,9 @@ static void add_ports(const struct blob *blob, const struct port_set *set, const
 
 static uint16_t weight_of(uint64_t candidates)
 {
-	return candidates > WEIGHT_SUM ? 1 : (uint16_t)(WEIGHT_SUM / (candidates ? candidates : 1));
+	if (candidates == 0 || candidates > WEIGHT_SUM)
+		return 1;
+	return (uint16_t)(WEIGHT_SUM / candidates);
 }
 
 /* Writes one record; the target is [LABEL.] and the name from its label `service` on. Returns where the
