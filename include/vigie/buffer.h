@@ -30,8 +30,8 @@ enum vigie_status vigie_buffer_append(struct vigie_buffer *buffer, const void *d
 /* Drops the first `length` bytes (at most all). */
 void vigie_buffer_consume(struct vigie_buffer *buffer, size_t length);
 
-/* Reads a whole file into the buffer and appends a zero byte that `length` does not count.
- * VIGIE_EIO (errno is set), VIGIE_ENOSPC beyond the limit, VIGIE_ENOMEM. */
+/* Appends a whole file and behind it a zero byte, which `length` does not count but the limit does.
+ * VIGIE_EIO (errno is set), VIGIE_ENOSPC beyond the limit, VIGIE_ENOMEM; what was read until then stays. */
 enum vigie_status vigie_buffer_read_file(struct vigie_buffer *buffer, const char *path);
 
 #endif

@@ -96,7 +96,7 @@ void *vigie_arena_alloc(struct vigie_arena *arena, size_t size)
 
 char *vigie_arena_strndup(struct vigie_arena *arena, const char *text, size_t length)
 {
-	char *copy = vigie_arena_alloc(arena, length + 1);
+	char *copy = length < SIZE_MAX ? vigie_arena_alloc(arena, length + 1) : NULL;
 
 	if (copy)
 		memcpy(copy, text, length);

@@ -28,9 +28,9 @@ enum vigie_status vigie_buffer_reserve(struct vigie_buffer *buffer, size_t extra
 		return VIGIE_OK;
 	if (extra > buffer->limit - buffer->length)
 		return VIGIE_ENOSPC;
-	while (capacity - buffer->length < extra)
+	while (capacity - buffer->length < extra && capacity <= buffer->limit / 2)
 		capacity *= 2;
-	if (capacity > buffer->limit)
+	if (capacity > buffer->limit || capacity - buffer->length < extra)
 		capacity = buffer->limit;
 	data = realloc(buffer->data, capacity);
 	if (!data)
@@ -61,36 +61,46 @@ void vigie_buffer_consume(struct vigie_buffer *buffer, size_t length)
 	memmove(buffer->data, buffer->data + length, buffer->length);
 }
 
+/* Reads to the file's end; one byte is kept free for the terminator. */
+static enum vigie_status read_all(struct vigie_buffer *buffer, int file)
+{
+	for (;;) {
+		size_t left = buffer->limit - buffer->length;
+		enum vigie_status status;
+		ssize_t got;
+
+		if (left == 0)
+			return VIGIE_ENOSPC;
+		/* At the limit one byte more is asked for, in the terminator's place: it must not come. */
+		if (left > 1 && buffer->capacity - buffer->length < 2)
+			status = vigie_buffer_reserve(buffer, left < READ_STEP ? left : READ_STEP);
+		else
+			status = vigie_buffer_reserve(buffer, 1);
+		if (status)
+			return status;
+		got = read(file, buffer->data + buffer->length,
+			   left > 1 ? buffer->capacity - buffer->length - 1 : 1);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return VIGIE_EIO;
+		if (got == 0)
+			return VIGIE_OK;
+		if (left == 1)
+			return VIGIE_ENOSPC;
+		buffer->length += (size_t)got;
+	}
+}
+
 enum vigie_status vigie_buffer_read_file(struct vigie_buffer *buffer, const char *path)
 {
-	enum vigie_status status = VIGIE_OK;
 	int file = open(path, O_RDONLY | O_CLOEXEC);
+	enum vigie_status status;
 	int saved;
 
 	if (file < 0)
 		return VIGIE_EIO;
-	for (;;) {
-		size_t room;
-		ssize_t got;
-
-		if (buffer->capacity - buffer->length < 2) {
-			size_t left = buffer->limit - buffer->length;
-
-			status =
-				vigie_buffer_reserve(buffer, left < READ_STEP && left > 1 ? left : READ_STEP);
-			if (status)
-				break;
-		}
-		room = buffer->capacity - buffer->length - 1; /* the terminator's byte is kept free */
-		got = read(file, buffer->data + buffer->length, room);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			status = VIGIE_EIO;
-		if (got <= 0)
-			break;
-		buffer->length += (size_t)got;
-	}
+	status = read_all(buffer, file);
 	saved = errno;
 	close(file);
 	errno = saved;

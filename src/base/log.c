@@ -35,13 +35,13 @@ void vigie_log(enum vigie_log_level level, const char *component, const char *fo
 				  component ? "plugin/" : "", component ? component : "",
 				  component ? ": " : "");
 	va_start(args, format);
-	wrote = vsnprintf(line + length, sizeof(line) - length - 1, format, args);
+	wrote = vsnprintf(line + length, sizeof(line) - length, format, args);
 	va_end(args);
 	if (wrote < 0)
 		return;
 	length += (size_t)wrote;
-	if (length > sizeof(line) - 2)
-		length = sizeof(line) - 2;
+	if (length > sizeof(line) - 1)
+		length = sizeof(line) - 1;
 	for (size_t i = 0; i < length; i++) {
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = '?'; /* a name from the network must not forge a line or move a cursor */

@@ -1,0 +1,120 @@
+#include "vigie/log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum {
+	LINE_BYTES = 2048 /* the longest line, with its end */
+};
+
+static int ends[2];
+static int saved;
+
+/* Standard output becomes a pipe: what vigie_log writes is read back with `expect`. */
+static int capture(void **state)
+{
+	fflush(stdout);
+	saved = dup(STDOUT_FILENO);
+	if (saved < 0 || pipe(ends))
+		return -1;
+	return dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO ? 0 : -1;
+}
+
+static int release(void **state)
+{
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+	close(ends[0]);
+	close(ends[1]);
+	vigie_log_set_level(VIGIE_LOG_INFO);
+	return 0;
+}
+
+/* What was written since the last call. A mark is written behind it, so that the read never waits. */
+static const char *written(void)
+{
+	static char text[4 * LINE_BYTES];
+	ssize_t got;
+
+	assert_int_equal(write(STDOUT_FILENO, "|", 1), 1);
+	got = read(ends[0], text, sizeof(text) - 1);
+	assert_true(got > 0);
+	text[got - 1] = 0;
+	return text;
+}
+
+static void test_shape(void **state)
+{
+	vigie_log(VIGIE_LOG_INFO, "kubernetes", "watching %d kinds", 3);
+	assert_string_equal(written(), "[INFO] plugin/kubernetes: watching 3 kinds\n");
+	vigie_log(VIGIE_LOG_WARNING, NULL, "late");
+	assert_string_equal(written(), "[WARNING] late\n");
+	vigie_log(VIGIE_LOG_ERROR, NULL, "%s", "100%");
+	assert_string_equal(written(), "[ERROR] 100%\n");
+	vigie_log(VIGIE_LOG_FATAL, NULL, "over");
+	assert_string_equal(written(), "[FATAL] over\n");
+}
+
+static void test_level(void **state)
+{
+	vigie_log(VIGIE_LOG_DEBUG, NULL, "unseen");
+	assert_string_equal(written(), "");
+	vigie_log_set_level(VIGIE_LOG_DEBUG);
+	vigie_log(VIGIE_LOG_DEBUG, "forward", "seen");
+	assert_string_equal(written(), "[DEBUG] plugin/forward: seen\n");
+	vigie_log_set_level(VIGIE_LOG_ERROR);
+	vigie_log(VIGIE_LOG_WARNING, NULL, "unseen");
+	assert_string_equal(written(), "");
+}
+
+/* A name from the network must not begin a line of its own, nor move a terminal's cursor. */
+static void test_control_characters(void **state)
+{
+	vigie_log(VIGIE_LOG_ERROR, "errors", "2 %s A: timeout", "a\n[INFO] forged\r\x1b[2J\t\x7f\x01.org.");
+	assert_string_equal(written(), "[ERROR] plugin/errors: 2 a?[INFO] forged??[2J???.org. A: timeout\n");
+	vigie_log(VIGIE_LOG_INFO, NULL, "f\xc3\xbcnf"); /* UTF-8 stays */
+	assert_string_equal(written(), "[INFO] f\xc3\xbcnf\n");
+}
+
+static void expect_length(size_t text_length, size_t line_length)
+{
+	char text[2 * LINE_BYTES];
+	const char *line;
+
+	memset(text, 'x', text_length);
+	text[text_length] = 0;
+	vigie_log(VIGIE_LOG_INFO, NULL, "%s", text);
+	line = written();
+	assert_int_equal(strlen(line), line_length);
+	assert_memory_equal(line, "[INFO] x", 8);
+	assert_memory_equal(line + line_length - 2, "x\n", 2);
+}
+
+static void test_long_lines(void **state)
+{
+	size_t most = LINE_BYTES - strlen("[INFO] \n");
+
+	expect_length(most - 1, LINE_BYTES - 1);
+	expect_length(most, LINE_BYTES);
+	expect_length(most + 1, LINE_BYTES);
+	expect_length(2 * LINE_BYTES - 1, LINE_BYTES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_shape, capture, release),
+		cmocka_unit_test_setup_teardown(test_level, capture, release),
+		cmocka_unit_test_setup_teardown(test_control_characters, capture, release),
+		cmocka_unit_test_setup_teardown(test_long_lines, capture, release),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
