@@ -4,6 +4,7 @@
 #   tests/run.sh        format, unit and functional tests: a few minutes
 #   tests/run.sh all    these, then the rest
 #   tests/run.sh rest   the rest alone: sanitizers, fuzzing (FUZZ_SECONDS a target, default 300) and end-to-end tests
+#   tests/run.sh list   the names of the suites
 #
 # Each suite leaves its log and JUnit files in build/results/SUITE; tests/summary.py adds them up.
 set -eu
@@ -11,14 +12,15 @@ cd "$(dirname "$0")/.."
 . tests/lib.sh
 
 results=$PWD/build/results
-suites=()
+fuzz_targets=$(cd tests/fuzz && ls fuzz_*.c | sed 's/^fuzz_\(.*\)\.c$/\1/')
+quick_suites="format unit functional"
+rest_suites="unit-asan functional-asan unit-tsan $(printf 'fuzz-%s ' $fuzz_targets)e2e"
 
 # suite NAME COMMAND…: runs it with its output shown and kept, and notes its exit status and duration.
 # The command finds the folder for its JUnit files in VIGIE_RESULTS.
 suite() {
 	local name=$1 began=$SECONDS status=0
 	shift
-	suites+=("$name")
 	say "Suite $name: $*"
 	rm -rf "${results:?}/$name"
 	mkdir -p "$results/$name"
@@ -39,16 +41,17 @@ unit() {
 	return "$status"
 }
 
-# functional DIR ARGUMENTS…
+# functional DIR
 functional() {
-	local dir=$1
-	shift
-	VIGIE_BUILD=$dir .venv/bin/pytest -q -p no:cacheprovider --junitxml="$VIGIE_RESULTS/pytest.xml" "$@" tests/functional
+	VIGIE_BUILD=$1 .venv/bin/pytest -q -p no:cacheprovider --junitxml="$VIGIE_RESULTS/pytest.xml" tests/functional
+}
+
+prepare() {
+	install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+	python_env
 }
 
 quick() {
-	install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
-	python_env
 	say "Building build/vigie"
 	build build
 	suite format format
@@ -57,25 +60,28 @@ quick() {
 }
 
 rest() {
-	install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
-	python_env
 	say "Building build-asan/vigie: AddressSanitizer and UndefinedBehaviorSanitizer"
 	build build-asan -Db_sanitize=address,undefined -Db_lundef=false
-	export ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	export ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_leaks=1
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=99
 	suite unit-asan unit build-asan
 	suite functional-asan functional build-asan
-	say "Building build-tsan: ThreadSanitizer"
+	say "Building build-tsan: ThreadSanitizer, for the unit tests with threads"
 	build build-tsan -Db_sanitize=thread -Db_lundef=false
-	TSAN_OPTIONS=exitcode=99:suppressions=$PWD/tests/tsan.supp suite unit-tsan unit build-tsan --suite threads
-	suite fuzz tests/fuzz/run.sh "${FUZZ_SECONDS:-300}"
+	suite unit-tsan unit build-tsan --suite threads
+	for target in $fuzz_targets; do
+		suite "fuzz-$target" tests/fuzz/run.sh "${FUZZ_SECONDS:-300}" "$target"
+	done
 	suite e2e tests/e2e/run.sh
 }
 
 case ${1:-} in
-"") quick ;;
-all) quick; rest ;;
-rest) rest ;;
-*) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+"") suites=$quick_suites; prepare; quick ;;
+all) suites="$quick_suites $rest_suites"; prepare; quick; rest ;;
+rest) suites=$rest_suites; prepare; rest ;;
+list) echo "$quick_suites $rest_suites"; exit ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 say "Summary"
-python3 tests/summary.py "$results" "${suites[@]}"
+# shellcheck disable=SC2086
+python3 tests/summary.py "$results" $suites

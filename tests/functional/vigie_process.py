@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -72,16 +73,13 @@ class Vigie:
 
     def start(self) -> "Vigie":
         self.spawn()
-        wait_for(self._answers, f"port {self.port} to answer\n{self.log()}")
+        wait_for(self.answers, f"port {self.port} to answer\n{self.log()}")
         return self
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         assert self.process.poll() is None, f"exited with {self.process.returncode}\n{self.log()}"
-        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.settimeout(0.1)
+        with self.udp_socket(timeout=0.1) as probe:
             try:
-                probe.connect((self.address, self.port))
                 probe.send(bytes(12))  # no question: a format error at once, whatever the configuration
                 return bool(probe.recv(512))
             except OSError:
@@ -128,11 +126,46 @@ class Vigie:
         ask = dns.query.tcp if tcp else dns.query.udp
         return ask(query, address or self.address, port=self.port, timeout=timeout)
 
+    def exchange_wire(self, wire: bytes, tcp: bool = False) -> bytes:
+        """The same with bytes, for what dnspython would not send or read."""
+        if tcp:
+            with socket.create_connection((self.address, self.port), timeout=PATIENCE) as connection:
+                connection.sendall(struct.pack("!H", len(wire)) + wire)
+                return read_frame(connection)
+        with self.udp_socket() as client:
+            client.send(wire)
+            return client.recv(65535)
+
+    def udp_socket(self, timeout: float = PATIENCE) -> socket.socket:
+        """A connected socket."""
+        client = socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET, socket.SOCK_DGRAM)
+        client.settimeout(timeout)
+        client.connect((self.address, self.port))
+        return client
+
+    def wait_until(self, condition, what: str):
+        return wait_for(condition, f"{what}\n{self.log()}")
+
     def ask(self, name: str, rdtype: str = "A", rdclass: str = "IN", tcp: bool = False, size: int | None = None,
             **options) -> dns.message.Message:
         """Asks with EDNS of this size; None: without EDNS."""
         query = dns.message.make_query(name, rdtype, rdclass, use_edns=size is not None, payload=size or 0)
         return self.exchange(query, tcp=tcp, **options)
+
+
+def read_exactly(connection: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        part = connection.recv(length - len(data))
+        if not part:
+            raise EOFError(f"the connection ended {length - len(data)} bytes early")
+        data += part
+    return data
+
+
+def read_frame(connection: socket.socket) -> bytes:
+    """One message as it comes by TCP."""
+    return read_exactly(connection, struct.unpack("!H", read_exactly(connection, 2))[0])
 
 
 def records(section) -> list[str]:
