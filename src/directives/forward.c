@@ -25,6 +25,7 @@ struct rule {
 	size_t upstream_count;
 	enum policy policy;
 	bool force_tcp;
+	bool prefer_udp;
 	uint64_t max_concurrent; /* 0: no bound */
 	atomic_uint_fast64_t concurrent;
 };
@@ -162,8 +163,10 @@ static enum vigie_status read_option(struct reader *reader, const struct vigie_s
 		reader->rule->force_tcp = true;
 		return vigie_statement_args(option, 0, 0, reader->error);
 	}
-	if (strcmp(name, "prefer_udp") == 0) /* what vigie does anyway */
+	if (strcmp(name, "prefer_udp") == 0) {
+		reader->rule->prefer_udp = true;
 		return vigie_statement_args(option, 0, 0, reader->error);
+	}
 	if (strcmp(name, "max_concurrent") == 0) {
 		status = vigie_statement_args(option, 1, 1, reader->error);
 		return status ? status
@@ -285,10 +288,13 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	struct rule *rule = find_rule(instance, &request->query->name);
 	struct vigie_worker *worker = request->worker;
 	struct wait *wait;
+	bool tcp;
 
 	if (!rule)
 		return VIGIE_NEXT;
-	if (request->query->type == VIGIE_TYPE_AXFR || request->query->type == VIGIE_TYPE_IXFR)
+	/* Other classes ask a server about itself: version.bind must not tell of the upstream. */
+	if (request->query->class != VIGIE_CLASS_IN || request->query->type == VIGIE_TYPE_AXFR ||
+	    request->query->type == VIGIE_TYPE_IXFR)
 		return vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);
 	/* An upstream is asked anyway: next to that one shared counter costs nothing. */
 	if (atomic_fetch_add_explicit(&rule->concurrent, 1, memory_order_relaxed) >= rule->max_concurrent &&
@@ -303,8 +309,9 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	*wait = (struct wait){.rule = rule, .worker = worker, .pending = vigie_request_suspend(request)};
 	if (!wait->pending)
 		goto fail;
+	tcp = rule->force_tcp || (request->channel == VIGIE_CHANNEL_TCP && !rule->prefer_udp);
 	if (vigie_exchange_start(worker->exchanger, rule->upstreams, rule->upstream_count,
-				 first_upstream(rule, worker), request->query, rule->force_tcp, on_reply,
+				 first_upstream(rule, worker), request->query, tcp, on_reply,
 				 wait) == VIGIE_OK)
 		return VIGIE_SUSPENDED;
 	vigie_request_cancel(request, wait->pending);

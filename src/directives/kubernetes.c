@@ -99,7 +99,8 @@ static enum vigie_status find_api_server(const struct kubernetes *kubernetes,
 	else
 		status = vigie_kube_config_in_cluster(config, NULL, &reason);
 	if (status)
-		vigie_word_error(error, &kubernetes->statement->name, "'kubernetes': %s", reason.text);
+		vigie_word_error(error, kubernetes->source, "'%s': %s", kubernetes->source->text,
+				 reason.text);
 	return status;
 }
 
@@ -128,7 +129,7 @@ static enum vigie_status start_source(struct kubernetes *kubernetes, struct vigi
 		status = vigie_snapshot_load(kubernetes->snapshot, &kubernetes->watch, kubernetes->cluster,
 					     &reason);
 		if (status)
-			vigie_word_error(error, &kubernetes->statement->name, "'kubernetes': %s",
+			vigie_word_error(error, kubernetes->source, "'%s': %s", kubernetes->source->text,
 					 reason.text);
 		return status;
 	}
@@ -138,7 +139,7 @@ static enum vigie_status start_source(struct kubernetes *kubernetes, struct vigi
 	kubernetes->watcher = vigie_watcher_start(&config, &kubernetes->watch, kubernetes->cluster, &reason);
 	if (kubernetes->watcher)
 		return VIGIE_OK;
-	return vigie_word_error(error, &kubernetes->statement->name, "'kubernetes': %s", reason.text);
+	return vigie_word_error(error, kubernetes->source, "'%s': %s", kubernetes->source->text, reason.text);
 }
 
 static enum vigie_status start(struct vigie_block *block, void *instance, struct vigie_error *error)

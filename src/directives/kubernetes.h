@@ -7,7 +7,7 @@
 #include "vigie/records.h"
 
 struct kubernetes {
-	const struct vigie_statement *statement; /* for errors at start */
+	const struct vigie_word *source; /* what says where the cluster is, for errors at start */
 	struct vigie_view view;
 	struct vigie_name *zones; /* in the block's arena, as all below */
 	bool falls_through;

@@ -73,9 +73,12 @@ static enum vigie_status on_item(void *argument, const char *text, size_t length
 static enum vigie_status on_envelope(void *argument, const char *text, size_t length)
 {
 	struct snapshot *snapshot = argument;
+	json_t *json = json_loadb(text, length, 0, NULL);
+	bool is_list = json_is_array(json_object_get(json, "items"));
 
+	json_decref(json);
 	snapshot->documents++;
-	return VIGIE_OK;
+	return is_list ? VIGIE_OK : VIGIE_EINVAL;
 }
 
 static enum vigie_status read_all(int file, const char *path, struct json_cut *cut, struct vigie_error *error)

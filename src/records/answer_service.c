@@ -295,6 +295,15 @@ static enum outcome answer_external(struct lookup *lookup, const struct entry *e
 		return OUTCOME_NXDOMAIN;
 	if (blob->target == 0)
 		return OUTCOME_NODATA;
+	if (lookup->type == VIGIE_TYPE_CNAME) {
+		uint16_t length = (uint16_t)blob->target_length;
+		uint8_t *rdata = vigie_answer_rr(lookup->answer, VIGIE_ANSWER, lookup->owner,
+						 VIGIE_TYPE_CNAME, lookup->view->ttl, length);
+
+		if (rdata)
+			memcpy(rdata, blob_at(blob, blob->target), length);
+		return OUTCOME_RECORDS;
+	}
 	lookup->entry = entry;
 	lookup->blob = blob;
 	return OUTCOME_CNAME;

@@ -172,9 +172,9 @@ enum vigie_lookup vigie_records_answer(const struct vigie_view *view, const stru
 			return finish(&lookup, outcome, links > 0);
 		for (size_t i = 0; i < links; i++)
 			if (chain[i] == lookup.entry)
-				return finish(&lookup, OUTCOME_NODATA, true);
+				return VIGIE_LOOKUP_ANSWERED; /* a circle: it has no end to tell of */
 		if (links == CHAIN_MAX)
-			return finish(&lookup, OUTCOME_NODATA, true);
+			return VIGIE_LOOKUP_ANSWERED;
 		chain[links++] = lookup.entry;
 		if (!follow(&lookup, target))
 			return VIGIE_LOOKUP_ANSWERED;

@@ -285,14 +285,14 @@ void tcp_connection_suspended(struct connection *connection, int change)
 		serve_more(connection);
 }
 
-/* Whether a client has as many connections as it may. */
+/* Whether a client has more connections than it may; the new one counts. */
 static bool client_is_full(const struct worker *worker, const union address *client)
 {
 	size_t count = 0;
 
 	for (const struct connection *c = worker->connections; c; c = c->next)
 		count += address_same_host(&c->origin.client, client);
-	return count >= VIGIE_TCP_CLIENT_CONNECTIONS_MAX;
+	return count > VIGIE_TCP_CLIENT_CONNECTIONS_MAX;
 }
 
 static void evict_oldest(struct worker *worker)
@@ -300,7 +300,7 @@ static void evict_oldest(struct worker *worker)
 	struct connection *oldest = NULL;
 
 	for (struct connection *c = worker->connections; c; c = c->next) {
-		if (!oldest || c->active_ms < oldest->active_ms)
+		if (!oldest || c->active_ms <= oldest->active_ms) /* of equals the one that came first */
 			oldest = c;
 	}
 	if (!oldest)

@@ -200,7 +200,7 @@ CLUSTER: list[Object] = [
     *_large("five-thousand", many("10.246.0.1", 5000)),
     service("srv-fits"),
     endpoint_slice("srv-fits", [endpoint(address, f"host-{number:02}")
-                                for number, address in enumerate(many("10.245.1.1", 20))]),
+                                for number, address in enumerate(many("10.245.1.1", 16))]),
 
     # ExternalName (E rows)
     external_name("outside", "www.example.com"),

@@ -58,7 +58,7 @@ def test_plugins():
     done = run("-plugins")
     assert done.returncode == 0
     listed = done.stdout.split()
-    chain = [f"dns.{name}" for name in ("bind", "health", "ready", "errors", "loadbalance", "kubernetes", "forward")]
+    chain = [f"dns.{name}" for name in ("bind", "ready", "health", "errors", "loadbalance", "kubernetes", "forward")]
     assert [name for name in listed if name in chain] == chain
 
 
@@ -322,15 +322,15 @@ def test_the_whole_grammar(start, tmp_path, snapshot, upstream):
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "10.part").write_text("errors\n")
     (tmp_path / "parts" / "20.part").write_text(f"forward . {upstream.text} # the rest\n")
-    (tmp_path / "more.server").write_text("example.net:{$VIGIE_PORT} {\n\timport common\n\timport parts/*.part\n}\n")
+    (tmp_path / "more.server").write_text("example.net:{$VIGIE_NUMBER} {\n\timport common\n\timport parts/*.part\n}\n")
     folder = tmp_path / "vigie0"
     folder.mkdir()
     vigie = start(f"""# a comment
 (common) {{
 	bind "127.0.0.1" # another
 }}
-cluster.local:{{$VIGIE_PORT}},
-in-addr.arpa:{{%VIGIE_PORT%}} {{
+cluster.local:{{$VIGIE_NUMBER}},
+in-addr.arpa:{{%VIGIE_NUMBER%}} {{
 	import common
 	kubernetes "cluster.local" in-addr.arpa {{
 		snapshot {{$VIGIE_SNAPSHOT}}
@@ -339,7 +339,7 @@ in-addr.arpa:{{%VIGIE_PORT%}} {{
 }}
 import {tmp_path}/more.server
 """, environment={"VIGIE_SNAPSHOT": str(snapshot), "VIGIE_SEVEN": "7",
-                    "VIGIE_PORT": str(port := free_port())}, port=port)
+                    "VIGIE_NUMBER": str(port := free_port())}, port=port)
     reply = vigie.ask(WEB)
     assert reply.answer[0].ttl == 17
     upstream.answers["www.example.net.", "A"] = Reply("www.example.net. 60 IN A 192.0.2.80")
@@ -368,7 +368,7 @@ import {tmp_path}/more.server
     (".:5399 {\n\tforward . 127.0.0.1:99999\n}\n", 2, "127.0.0.1:99999"),
     (".:5399 {\n\tforward . 127.0.0.1 {\n\t\tbogus\n\t}\n}\n", 3, "bogus"),
     (".:5399 {\n\tforward . " + "127.0.0.1 " * 16 + "\n}\n", 2, "127.0.0.1"),  # VIGIE_UPSTREAMS_MAX
-    (".:5399 {\n\terrors\n", 3, None),
+    (".:5399 {\n\terrors\n", 1, None),
     (".:5399 {\n\timport nothing-of-that-name\n}\n", 2, "nothing-of-that-name"),
     (".:99999 {\n}\n", 1, ".:99999"),
     ("a..b:5399 {\n}\n", 1, "a..b:5399"),
