@@ -167,7 +167,7 @@ static enum vigie_status read_file(struct vigie_stream *stream, const struct vig
 	if (!S_ISREG(file.st_mode))
 		return vigie_word_error(stream->error, word, "import '%s': '%s' is not a file", word->text,
 					path);
-	vigie_buffer_init(&buffer, VIGIE_COREFILE_MAX + 2);
+	vigie_buffer_init(&buffer, VIGIE_COREFILE_MAX + 1);
 	status = vigie_buffer_read_file(&buffer, path);
 	if (status == VIGIE_EIO)
 		status = vigie_word_error(stream->error, word, "import '%s': file '%s': %s", word->text, path,

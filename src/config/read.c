@@ -11,8 +11,8 @@ enum vigie_status vigie_corefile_read(struct vigie_corefile *corefile, struct vi
 	struct vigie_buffer buffer;
 	enum vigie_status status;
 
-	/* Two more than the text: one for the zero byte behind it, one to see that the file ends. */
-	vigie_buffer_init(&buffer, VIGIE_COREFILE_MAX + 2);
+	/* One more than the text: for the zero byte behind it. */
+	vigie_buffer_init(&buffer, VIGIE_COREFILE_MAX + 1);
 	status = vigie_buffer_read_file(&buffer, path);
 	if (status == VIGIE_EIO)
 		vigie_error_set(error, status, "%s: %s", path, strerror(errno));
