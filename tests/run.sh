@@ -68,6 +68,7 @@ rest() {
 	suite functional-asan functional build-asan
 	say "Building build-tsan: ThreadSanitizer, for the unit tests with threads"
 	build build-tsan -Db_sanitize=thread -Db_lundef=false
+	export TSAN_OPTIONS=halt_on_error=1:exitcode=66:suppressions=$PWD/tests/tsan.supp
 	suite unit-tsan unit build-tsan --suite threads
 	for target in $fuzz_targets; do
 		suite "fuzz-$target" tests/fuzz/run.sh "${FUZZ_SECONDS:-300}" "$target"
