@@ -29,7 +29,7 @@ struct vigie_answer {
 	uint8_t *buffer;                 /* borrowed */
 	size_t length;                   /* bytes written so far */
 	size_t limit;                    /* bytes that records may fill: room for OPT is kept back */
-	uint16_t rcode;                  /* 12 bits; NOERROR at begin */
+	uint16_t rcode;                  /* 12 bits; NOERROR at begin. Above 15 without EDNS: SERVFAIL */
 	uint16_t flags;                  /* AA, TC, RA, AD to be set; QR, RD, CD come from the query */
 	uint16_t count[VIGIE_SECTIONS];
 	bool rotated; /* the address records' order was chosen already */
@@ -92,8 +92,8 @@ static inline uint16_t vigie_reply_rcode(const uint8_t *reply)
 	return reply[3] & 0x0f;
 }
 
-/* Writes a query for a name into a buffer (RD set; OPT with VIGIE_UDP_SIZE_EDNS and the DO bit when `edns`).
- * `name` is an uncompressed wire name. Returns its length; 0 when it does not fit. */
+/* Writes a query for a name into a buffer (`flags` as they are; OPT with VIGIE_UDP_SIZE_EDNS and the DO bit
+ * when `edns`). `name` is an uncompressed wire name. Returns its length; 0 when it does not fit. */
 size_t vigie_query_write(uint8_t *buffer, size_t size, uint16_t id, uint16_t flags, const uint8_t *name,
 			 uint16_t type, uint16_t class, bool edns, bool edns_do);
 

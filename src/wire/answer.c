@@ -113,6 +113,7 @@ static uint16_t echoed_flags(const struct vigie_query *query)
 size_t vigie_answer_end(struct vigie_answer *answer)
 {
 	const struct vigie_query *query = answer->query;
+	uint16_t rcode = answer->rcode & 0x0f;
 	uint16_t counts[VIGIE_SECTIONS];
 
 	memcpy(counts, answer->count, sizeof(counts));
@@ -120,9 +121,11 @@ size_t vigie_answer_end(struct vigie_answer *answer)
 		write_opt(answer->buffer + answer->length, answer->rcode, query->edns_do);
 		answer->length += OPT_SIZE;
 		counts[VIGIE_ADDITIONAL]++;
+	} else if (answer->rcode > 0x0f) {
+		rcode = VIGIE_RCODE_SERVFAIL; /* four bits of a longer one would mean something else */
 	}
-	write_header(answer->buffer, query->id,
-		     (uint16_t)(echoed_flags(query) | answer->flags | (answer->rcode & 0x0f)), 1, counts);
+	write_header(answer->buffer, query->id, (uint16_t)(echoed_flags(query) | answer->flags | rcode), 1,
+		     counts);
 	return answer->length;
 }
 
