@@ -56,13 +56,15 @@ uint8_t *vigie_answer_rr_named(struct vigie_answer *answer, enum vigie_section s
 /* The offset of a place in the answer, to be an owner later; 0 when no pointer reaches it. */
 uint16_t vigie_answer_offset(const struct vigie_answer *answer, const uint8_t *place);
 
-/* Takes another server's whole reply as this answer: rcode, RA, AD, TC and all records, byte for byte but for
- * its OPT, cut by whole RRs when it does not fit. `reply` must have passed vigie_reply_check for this query.
- * VIGIE_EINVAL when a record is malformed; the answer is reset then. */
+/* Takes another server's whole reply as this answer: rcode, AA, RA, AD, TC and all records, byte for byte but
+ * for its OPT and what stands behind that, cut by whole RRs when it does not fit. `reply` must have passed
+ * vigie_reply_check for this query. VIGIE_EINVAL when a record is malformed or an OPT is not an additional
+ * one; the answer is reset then. */
 enum vigie_status vigie_answer_take(struct vigie_answer *answer, const uint8_t *reply, size_t length);
 
-/* Appends the answer section of another server's reply, names decompressed. VIGIE_EINVAL when a record is
- * malformed: what came before it stays. TC is set when not all fits or when the reply was truncated. */
+/* Appends the answer section of another server's reply to one question, names decompressed. VIGIE_EINVAL when
+ * a record is malformed, or not of class IN: what came before it stays. TC is set when not all fits or when
+ * the reply was truncated. */
 enum vigie_status vigie_answer_append(struct vigie_answer *answer, const uint8_t *reply, size_t length);
 
 /* Changes the order of runs of A or AAAA records of one owner in the answer section: each run starts

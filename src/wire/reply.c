@@ -32,44 +32,50 @@ bool vigie_reply_check(const struct vigie_query *query, uint16_t id, const uint8
 	return read_u16(reply) == query->type && read_u16(reply + 2) == query->class;
 }
 
+/* Takes one record as it stands. The question is as long as ours, so offsets, and with them compression
+ * pointers, stay valid as long as nothing was left out before. */
+static bool take_record(struct vigie_answer *answer, enum vigie_section section, const uint8_t *reply,
+			const struct record *record)
+{
+	if (record->end > answer->limit) {
+		if (section != VIGIE_ADDITIONAL)
+			answer->flags |= VIGIE_FLAG_TC;
+		return false;
+	}
+	memcpy(answer->buffer + record->owner, reply + record->owner, record->end - record->owner);
+	answer->count[section]++;
+	answer->length = record->end;
+	return true;
+}
+
 enum vigie_status vigie_answer_take(struct vigie_answer *answer, const uint8_t *reply, size_t length)
 {
 	uint16_t flags = read_u16(reply + 2);
 	size_t at = VIGIE_HEADER_SIZE + vigie_query_question_length(answer->query);
-	bool fits = true;
+	bool takes = true;
 
 	vigie_answer_reset(answer);
 	answer->rcode = flags & 0x0f;
 	answer->flags = flags & (VIGIE_FLAG_AA | VIGIE_FLAG_TC | VIGIE_FLAG_RA | VIGIE_FLAG_AD);
-	for (int section = 0; section < VIGIE_SECTIONS && fits; section++) {
+	for (int section = 0; section < VIGIE_SECTIONS; section++) {
 		unsigned count = read_u16(reply + 6 + 2 * section);
 
-		for (unsigned i = 0; i < count && fits; i++) {
+		for (unsigned i = 0; i < count; i++) {
 			struct record record;
 
-			if (!record_read(&record, reply, length, at)) {
+			if (!record_read(&record, reply, length, at) ||
+			    (record.type == VIGIE_TYPE_OPT && section != VIGIE_ADDITIONAL)) {
 				vigie_answer_reset(answer);
 				return VIGIE_EINVAL;
 			}
 			if (record.type == VIGIE_TYPE_OPT) {
 				/* Ours is written at the end. What stands behind theirs could only follow
 				 * with other offsets; it is additional, so it may be left out. */
-				if (section == VIGIE_ADDITIONAL)
-					answer->rcode |= (uint16_t)(record.ttl >> 24 << 4);
-				fits = false;
-				break;
+				answer->rcode = (uint16_t)(record.ttl >> 24 << 4 | (flags & 0x0f));
+				takes = false;
 			}
-			if (record.end > answer->limit) {
-				if (section != VIGIE_ADDITIONAL)
-					answer->flags |= VIGIE_FLAG_TC;
-				fits = false;
-				break;
-			}
-			/* The question is as long as ours, so offsets, and with them compression pointers,
-			 * stay valid. */
-			memcpy(answer->buffer + at, reply + at, record.end - at);
-			answer->count[section]++;
-			answer->length = at = record.end;
+			takes = takes && take_record(answer, (enum vigie_section)section, reply, &record);
+			at = record.end;
 		}
 	}
 	return VIGIE_OK;
@@ -150,12 +156,13 @@ static size_t expand_rdata(const uint8_t *message, size_t length, const struct r
 
 enum vigie_status vigie_answer_append(struct vigie_answer *answer, const uint8_t *reply, size_t length)
 {
-	unsigned count = read_u16(reply + 6);
 	size_t at = record_skip_name(reply, length, VIGIE_HEADER_SIZE);
+	unsigned count;
 
-	if (at == 0 || length - at < 4)
+	if (at == 0 || length - at < 4 || read_u16(reply + 4) != 1)
 		return VIGIE_EINVAL;
 	at += 4;
+	count = read_u16(reply + 6);
 	answer->flags |= vigie_reply_flags(reply) & VIGIE_FLAG_TC;
 	for (unsigned i = 0; i < count; i++) {
 		uint8_t owner[VIGIE_NAME_MAX];
@@ -165,7 +172,8 @@ enum vigie_status vigie_answer_append(struct vigie_answer *answer, const uint8_t
 		size_t rdlength;
 		uint8_t *to;
 
-		if (!record_read(&record, reply, length, at) ||
+		if (!record_read(&record, reply, length, at) || record.class != VIGIE_CLASS_IN ||
+		    record.type == VIGIE_TYPE_OPT ||
 		    record_copy_name(reply, length, record.owner, record.fixed, owner, NULL) == 0)
 			return VIGIE_EINVAL;
 		rdlength = expand_rdata(reply, length, &record, scratch, &rdata);
