@@ -166,7 +166,7 @@ static bool set_has(const struct blob *blob, const struct port_set *set, const s
 				     ? vigie_selection_has_port(selection, port)
 				     : port[PORT_NAME] > 0 && port[PORT_PROTOCOL] == selection->protocol;
 
-		if (taken && port[PORT_HAS_NUMBER])
+		if (taken)
 			return true;
 	}
 	return false;
@@ -198,6 +198,8 @@ static enum outcome answer_port(struct lookup *lookup, const struct blob *blob, 
 		.end = blob->row_count,
 	};
 
+	uint16_t before = lookup->answer->count[VIGIE_ANSWER];
+
 	if (!has_port(blob, &selection))
 		return OUTCOME_NXDOMAIN;
 	if (lookup->type != VIGIE_TYPE_SRV)
@@ -206,7 +208,7 @@ static enum outcome answer_port(struct lookup *lookup, const struct blob *blob, 
 		vigie_answer_cluster_srv(lookup, blob, &selection, service);
 	else
 		vigie_answer_srv(lookup, blob, &selection, service);
-	return OUTCOME_RECORDS;
+	return written(lookup, before); /* a slice's port may have a name and no number */
 }
 
 /* ENDPOINT.SERVICE…, or the node above the names of ports. */
@@ -241,14 +243,13 @@ static enum outcome answer_endpoint(struct lookup *lookup, const struct blob *bl
  * service exists. */
 static enum outcome answer_zonal(struct lookup *lookup, const struct blob *blob, unsigned service)
 {
-	const uint8_t *how = service >= 2 ? lookup_label(lookup, service - 2) : NULL;
+	const uint8_t *how = lookup_label(lookup, service - 2);
 	const uint32_t *zones = blob_at(blob, blob->zones_at);
-	size_t length = service >= 2 ? lookup->name->offset[service - 2] : 0;
+	size_t length = lookup->name->offset[service - 2];
 	struct selection selection = {.end = blob->row_count};
 	uint16_t before = lookup->answer->count[VIGIE_ANSWER];
 
 	if (!lookup->view->zonal || blob->kind != BLOB_HEADLESS ||
-	    !label_is(lookup_label(lookup, service - 1), "\5_zone") ||
 	    (!label_is(how, "\3pin") && !label_is(how, "\6prefer")))
 		return OUTCOME_NXDOMAIN;
 	if (length == 0)
@@ -333,6 +334,8 @@ enum outcome vigie_answer_service(struct lookup *lookup)
 		return OUTCOME_NXDOMAIN;
 	if (blob->kind == BLOB_EXTERNAL)
 		return answer_external(lookup, entry, blob, service);
+	if (service >= 2 && label_is(lookup_label(lookup, service - 1), "\5_zone"))
+		return answer_zonal(lookup, blob, service);
 	if (blob->kind == BLOB_HEADLESS ? !view->endpoints || blob->row_count == 0
 					: view->ignore_empty_service && blob->row_count == 0)
 		return OUTCOME_NXDOMAIN;
@@ -340,7 +343,5 @@ enum outcome vigie_answer_service(struct lookup *lookup)
 		return answer_itself(lookup, blob);
 	if (service == 1)
 		return answer_endpoint(lookup, blob, service);
-	if (service == 2 && !label_is(lookup_label(lookup, 1), "\5_zone"))
-		return answer_port(lookup, blob, service);
-	return answer_zonal(lookup, blob, service);
+	return service == 2 ? answer_port(lookup, blob, service) : OUTCOME_NXDOMAIN;
 }

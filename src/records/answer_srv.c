@@ -52,6 +52,18 @@ static void add_ports(const struct blob *blob, const struct port_set *set, const
 	}
 }
 
+/* Whether a set gives at least one record. */
+static bool has_number(const struct blob *blob, const struct port_set *set, const struct selection *selection)
+{
+	const uint8_t *port = blob_at(blob, set->at);
+
+	for (uint32_t i = 0; i < set->count; i++, port += port_size(port)) {
+		if (port[PORT_HAS_NUMBER] && vigie_selection_has_port(selection, port))
+			return true;
+	}
+	return false;
+}
+
 static uint16_t weight_of(uint64_t candidates)
 {
 	if (candidates == 0 || candidates > WEIGHT_SUM)
@@ -148,7 +160,7 @@ static uint64_t count_candidates(const struct blob *blob, const struct selection
 	return count;
 }
 
-/* Writes the addresses of one target. */
+/* Writes the addresses of one target: of those rows that have a part in its records. */
 static void write_additional(const struct lookup *lookup, const struct blob *blob, uint32_t first,
 			     uint32_t end, const struct selection *selection, uint16_t owner)
 {
@@ -158,7 +170,8 @@ static void write_additional(const struct lookup *lookup, const struct blob *blo
 	for (uint32_t i = first; i < end; i++) {
 		uint8_t address[16];
 
-		if (rows[i].address == last || !is_selected(blob, &rows[i], selection))
+		if (rows[i].address == last || !is_selected(blob, &rows[i], selection) ||
+		    !has_number(blob, &blob_sets(blob)[row_set(blob, &rows[i])], selection))
 			continue;
 		last = rows[i].address;
 		blob_address(blob, last, address);

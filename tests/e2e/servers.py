@@ -74,6 +74,7 @@ class Server:
                  account: ServiceAccount | None):
         self.kind = kind
         self.folder = folder
+        self.stopped = False
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self.health, self.ready = free_ports(3)
         for word, value in (("PORT", self.port), ("HEALTH", self.health), ("READY", self.ready),
@@ -120,7 +121,10 @@ class Server:
         return self.process.log()
 
     def stop(self) -> None:
-        """vigie must end cleanly when told to; what CoreDNS does is its own affair."""
+        """vigie must end cleanly when told to; what CoreDNS does is its own affair. A second call does nothing."""
+        if self.stopped:
+            return
+        self.stopped = True
         running = self.process.running()
         status = self.process.stop(signal.SIGTERM)
         if self.kind == "vigie":
