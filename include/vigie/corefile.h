@@ -47,8 +47,8 @@ struct vigie_server_block {
 	size_t statement_count;
 };
 
-/* What a file holds: at least one block, each with at least one key and no key twice. That no two blocks serve one key
- * at one address is for the server to check, which knows the addresses (`bind`). */
+/* What a file holds: at least one block, each with at least one key and no key twice. That no two blocks
+ * serve one key at one address is for the server to check, which knows the addresses (`bind`). */
 struct vigie_corefile {
 	const struct vigie_server_block *blocks;
 	size_t block_count;

@@ -29,10 +29,10 @@ struct vigie_process {
 	uint64_t lameduck_ms; /* how long to serve on after SIGTERM */
 	uint64_t
 		startup_ms; /* how long to wait for `synced` before the first answer: the longest asked for */
-	bool draining; /* SIGTERM came */
+	bool draining;      /* SIGTERM came */
 
-	/* Whether every directive of every block is ready; else the names of those that are not, with commas, are
-	 * appended to `names` (may be NULL). Set by the server. */
+	/* Whether every directive of every block is ready; else the names of those that are not, with commas,
+	 * are appended to `names` (may be NULL). Set by the server. */
 	bool (*ready)(void *server, struct vigie_buffer *names);
 	void *server;
 };

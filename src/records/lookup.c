@@ -28,7 +28,8 @@ size_t vigie_lookup_spell(uint8_t name[VIGIE_NAME_MAX], const uint8_t *label, co
 
 	if (label_length + entry->key_length + 4 + zone->length > VIGIE_NAME_MAX)
 		return 0;
-	memcpy(at, label, label_length);
+	if (label)
+		memcpy(at, label, label_length);
 	at += label_length;
 	memcpy(at, entry->key, entry->key_length);
 	at += entry->key_length;
