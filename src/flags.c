@@ -55,12 +55,20 @@ static enum vigie_status set_port(uint16_t *port, const char *value)
 	return VIGIE_OK;
 }
 
+static bool is_one_of(const char *value, const char *const *words)
+{
+	while (*words && strcmp(value, *words) != 0)
+		words++;
+	return *words != NULL;
+}
+
 static enum vigie_status set_bool(bool *flag, const char *value)
 {
-	*flag = !value || strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
-	if (*flag || strcmp(value, "false") == 0 || strcmp(value, "0") == 0)
-		return VIGIE_OK;
-	return VIGIE_EINVAL;
+	static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True", NULL};
+	static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False", NULL};
+
+	*flag = !value || is_one_of(value, yes);
+	return *flag || is_one_of(value, no) ? VIGIE_OK : VIGIE_EINVAL;
 }
 
 static enum vigie_status set(struct flags *flags, const struct flag *flag, const char *value)

@@ -50,6 +50,7 @@ bool address_is_wildcard(const union address *address)
 char *address_to_text(const union address *address, char *text)
 {
 	char host[INET6_ADDRSTRLEN];
+	char scope[1 + IF_NAMESIZE] = "";
 
 	if (address->any.sa_family == AF_INET) {
 		inet_ntop(AF_INET, &address->v4.sin_addr, host, sizeof(host));
@@ -57,7 +58,12 @@ char *address_to_text(const union address *address, char *text)
 		return text;
 	}
 	inet_ntop(AF_INET6, &address->v6.sin6_addr, host, sizeof(host));
-	snprintf(text, ADDRESS_TEXT_MAX, "[%s]:%u", host, ntohs(address->v6.sin6_port));
+	if (address->v6.sin6_scope_id != 0) {
+		scope[0] = '%';
+		if (!if_indextoname(address->v6.sin6_scope_id, scope + 1))
+			snprintf(scope + 1, IF_NAMESIZE, "%u", address->v6.sin6_scope_id);
+	}
+	snprintf(text, ADDRESS_TEXT_MAX, "[%s%s]:%u", host, scope, ntohs(address->v6.sin6_port));
 	return text;
 }
 

@@ -9,7 +9,7 @@
 #include "vigie/status.h"
 
 enum {
-	ADDRESS_TEXT_MAX = 64 /* bytes of "[v6%scope]:port" with its terminator */
+	ADDRESS_TEXT_MAX = 72 /* bytes of "[v6%scope]:port" with its terminator */
 };
 
 union address {
@@ -25,7 +25,7 @@ enum vigie_status address_from_text(union address *address, const char *text, ui
 void address_set_wildcard(union address *address, uint16_t port);
 bool address_is_wildcard(const union address *address);
 
-/* "10.0.0.1:53", "[fd00::1]:53". Returns `text`, which holds ADDRESS_TEXT_MAX bytes. */
+/* "10.0.0.1:53", "[fd00::1]:53", "[fe80::1%eth0]:53". Returns `text`, which holds ADDRESS_TEXT_MAX bytes. */
 char *address_to_text(const union address *address, char *text);
 
 socklen_t address_length(const union address *address);
