@@ -38,8 +38,7 @@ struct vigie_exchanger;
 /* An exchanger on a loop, used by that loop's thread only. NULL when memory is out. */
 struct vigie_exchanger *vigie_exchanger_new(uv_loop_t *loop);
 
-/* Ends what is under way without a callback and closes; the memory goes when the loop has closed the handles.
- */
+/* Ends what is under way with VIGIE_EIO and closes; the memory goes when the loop has closed the handles. */
 void vigie_exchanger_close(struct vigie_exchanger *exchanger);
 
 /* How many exchanges are under way. */

@@ -267,7 +267,8 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
 /* Goes on with a paused connection when there is room again. */
 static void serve_more(struct connection *connection)
 {
-	if (!connection->paused || connection->closing || must_pause(connection))
+	/* While messages are served, taking back a suspension leads here: who serves them goes on itself. */
+	if (!connection->paused || connection->closing || connection->gathering || must_pause(connection))
 		return;
 	vigie_buffer_consume(&connection->in,
 			     serve_messages(connection, connection->in.data, connection->in.length));

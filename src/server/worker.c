@@ -35,8 +35,8 @@ static void close_all(struct worker *worker)
 {
 	if (worker->base.exchanger)
 		vigie_exchanger_close(worker->base.exchanger);
+	tcp_close_connections(worker, true); /* first: none is to serve more when its suspended queries go */
 	flight_abandon(worker);
-	tcp_close_connections(worker, true);
 	while (worker->udp_sockets) {
 		struct udp_socket *next = worker->udp_sockets->next;
 

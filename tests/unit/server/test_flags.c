@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-enum { ARGUMENTS_MAX = 8 };
+enum { ARGUMENTS_MAX = 16 };
 
 /* Parses words that single spaces part; the words live until the next call. */
 static enum vigie_status parse(struct flags *flags, struct vigie_error *error, const char *line)
