@@ -1,9 +1,9 @@
 /* `errors`: why an answer is an error, in the log, in CoreDNS' words. */
-#include <stdio.h>
 #include <string.h>
 
 #include "directives.h"
 #include "vigie/log.h"
+#include "vigie/text.h"
 
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
 			       size_t count, void **instance, struct vigie_error *error)
@@ -30,50 +30,16 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	return status;
 }
 
-/* The types that people ask for by name; others are TYPE and a number (RFC 3597 section 5). */
-static const char *type_text(uint16_t type, char *text, size_t size)
-{
-	switch (type) {
-	case VIGIE_TYPE_A:
-		return "A";
-	case VIGIE_TYPE_NS:
-		return "NS";
-	case VIGIE_TYPE_CNAME:
-		return "CNAME";
-	case VIGIE_TYPE_SOA:
-		return "SOA";
-	case VIGIE_TYPE_PTR:
-		return "PTR";
-	case VIGIE_TYPE_MX:
-		return "MX";
-	case VIGIE_TYPE_TXT:
-		return "TXT";
-	case VIGIE_TYPE_AAAA:
-		return "AAAA";
-	case VIGIE_TYPE_SRV:
-		return "SRV";
-	case VIGIE_TYPE_SVCB:
-		return "SVCB";
-	case VIGIE_TYPE_HTTPS:
-		return "HTTPS";
-	case VIGIE_TYPE_ANY:
-		return "ANY";
-	default:
-		snprintf(text, size, "TYPE%u", type);
-		return text;
-	}
-}
-
 static void answered(void *instance, struct vigie_request *request)
 {
 	char name[VIGIE_NAME_TEXT_MAX];
-	char type[16];
+	char type[VIGIE_TEXT_MAX];
 
 	if (!request->trouble || request->silent)
 		return;
 	vigie_log(VIGIE_LOG_ERROR, "errors", "%u %s %s: %s", request->answer->rcode,
 		  vigie_name_to_text(request->query->name.bytes, name),
-		  type_text(request->query->type, type, sizeof(type)), request->trouble);
+		  vigie_type_text(request->query->type, type), request->trouble);
 }
 
 const struct vigie_directive vigie_directive_errors = {
