@@ -8,7 +8,8 @@
 #include <urcu-qsbr.h>
 #include <uv.h>
 
-#include "flags.h"
+#include "commands/commands.h"
+#include "commands/flags.h"
 #include "vigie/corefile.h"
 #include "vigie/directive.h"
 #include "vigie/hash.h"
@@ -16,7 +17,6 @@
 #include "vigie/server.h"
 
 enum {
-	EXIT_USAGE = 2,
 	EXIT_INTERRUPTED = 2 /* a second SIGINT, as caddy exits */
 };
 
@@ -56,13 +56,6 @@ static void list_directives(void)
 {
 	for (size_t i = 0; vigie_directives[i]; i++)
 		printf("dns.%s\n", vigie_directives[i]->name);
-}
-
-static const char *find_corefile(const struct flags *flags)
-{
-	if (flags->conf)
-		return flags->conf;
-	return access("Corefile", F_OK) == 0 ? "Corefile" : "/etc/vigie/Corefile";
 }
 
 static enum vigie_status write_pidfile(const char *path, struct vigie_error *error)
@@ -123,7 +116,7 @@ static int run(const struct flags *flags)
 
 	if (!arena || uv_loop_init(&life.loop))
 		goto done;
-	status = vigie_corefile_read(&corefile, arena, find_corefile(flags), flags->port, &error);
+	status = vigie_corefile_read(&corefile, arena, flags_corefile(flags), flags->port, &error);
 	if (!status)
 		status = serve(&life, flags, &corefile, &error);
 	vigie_server_free(life.server);
@@ -137,11 +130,11 @@ done:
 	return status ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-int main(int argc, char **argv)
+/* Serves as the flags say, or does what else they ask for. */
+static int serve_with_flags(int argc, char **argv)
 {
 	struct vigie_error error;
 	struct flags flags;
-	int code;
 
 	if (flags_parse(&flags, argc, argv, &error)) {
 		fprintf(stderr, "vigie: %s\n%s", error.text, flags_usage);
@@ -159,11 +152,19 @@ int main(int argc, char **argv)
 		list_directives();
 		return EXIT_SUCCESS;
 	}
+	return run(&flags);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command = argc > 1 ? command_get(argv[1]) : NULL;
+	int code;
+
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	vigie_hash_init();
 	rcu_register_thread();
-	code = run(&flags);
+	code = command ? command->run(argc - 1, argv + 1) : serve_with_flags(argc, argv);
 	rcu_unregister_thread();
 	return code;
 }

@@ -100,7 +100,11 @@ enum vigie_status vigie_statement_once(const struct vigie_statement *const *stat
 /* The statement must have no block of options. */
 enum vigie_status vigie_statement_plain(const struct vigie_statement *statement, struct vigie_error *error);
 
-/* "unknown option 'WORD' of 'DIRECTIVE'". Returns VIGIE_EINVAL. */
+/* "unknown directive 'WORD'", with what may have been meant. Returns VIGIE_EINVAL. */
+enum vigie_status vigie_directive_unknown(const struct vigie_word *word, struct vigie_error *error);
+
+/* "unknown option 'WORD' of 'DIRECTIVE'", with what may have been meant: the options that there are stand in
+ * src/directives/words.c. Returns VIGIE_EINVAL. */
 enum vigie_status vigie_option_unknown(const struct vigie_statement *directive,
 				       const struct vigie_statement *option, struct vigie_error *error);
 

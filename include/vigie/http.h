@@ -3,6 +3,7 @@
 #ifndef VIGIE_HTTP_H
 #define VIGIE_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -24,6 +25,9 @@ struct vigie_http;
  * shares the listener; the same path twice is VIGIE_EEXIST. `error` names the address. */
 enum vigie_status vigie_http_serve(struct vigie_http *http, const char *address, const char *path,
 				   vigie_http_handler *handler, void *argument, struct vigie_error *error);
+
+/* Whether an address has one of these forms. */
+bool vigie_http_is_address(const char *address);
 
 /* Stops serving a path; the listener closes with its last one, so that a probe is refused from then on. */
 void vigie_http_stop(struct vigie_http *http, const char *address, const char *path);

@@ -39,6 +39,9 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 	if (!status)
 		status = vigie_statement_args(statement, 0, 1, error);
+	if (!status && statement->arg_count > 0 && !vigie_http_is_address(statement->args[0].text))
+		return vigie_word_error(error, &statement->args[0], "'%s' is no HOST:PORT",
+					statement->args[0].text);
 	for (size_t i = 0; i < statement->body_count && !status; i++) {
 		const struct vigie_statement *option = &statement->body[i];
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "directives.h"
+#include "words.h"
 
 /* CoreDNS' chain order (its plugin.cfg); `workers`, which is vigie's own and not in the chain, stands first.
  */
@@ -54,6 +55,17 @@ enum vigie_status vigie_statement_plain(const struct vigie_statement *statement,
 enum vigie_status vigie_option_unknown(const struct vigie_statement *directive,
 				       const struct vigie_statement *option, struct vigie_error *error)
 {
-	return vigie_word_error(error, &option->name, "unknown option '%s' of '%s'", option->name.text,
-				directive->name.text);
+	char buffer[WORDS_HINT_MAX];
+
+	return vigie_word_error(error, &option->name, "unknown option '%s' of '%s'%s", option->name.text,
+				directive->name.text,
+				words_hint_option(directive->name.text, option->name.text, buffer));
+}
+
+enum vigie_status vigie_directive_unknown(const struct vigie_word *word, struct vigie_error *error)
+{
+	char buffer[WORDS_HINT_MAX];
+
+	return vigie_word_error(error, word, "unknown directive '%s'%s", word->text,
+				words_hint_directive(word->text, buffer));
 }

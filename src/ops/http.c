@@ -137,6 +137,14 @@ static bool read_address(const char *text, struct sockaddr_storage *address, soc
 	return host_length == 0 || inet_pton(AF_INET6, host, &v6->sin6_addr) == 1;
 }
 
+bool vigie_http_is_address(const char *address)
+{
+	struct sockaddr_storage storage;
+	socklen_t length;
+
+	return strlen(address) < ADDRESS_MAX && read_address(address, &storage, &length);
+}
+
 /* Listens; -1 with errno set. Without IPv6 in the kernel, ":PORT" is all IPv4 addresses. */
 static int open_socket(struct sockaddr_storage *address, socklen_t length)
 {

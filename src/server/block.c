@@ -10,7 +10,7 @@ static enum vigie_status check_names(const struct vigie_server_block *source, st
 		const struct vigie_word *word = &source->statements[i].name;
 
 		if (!vigie_directive_get(word->text))
-			return vigie_word_error(error, word, "unknown directive '%s'", word->text);
+			return vigie_directive_unknown(word, error);
 	}
 	return VIGIE_OK;
 }

@@ -19,6 +19,7 @@ LAYERS = [
     ["kube", "forward", "ops"],
     ["directives"],
     ["server"],
+    ["commands"],
     ["main"],
 ]
 RANK = {module: rank for rank, row in enumerate(LAYERS) for module in row}

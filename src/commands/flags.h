@@ -1,6 +1,6 @@
 /* The command line: CoreDNS' flags, as Go's flag package reads them: -x v, -x=v, one or two dashes. */
-#ifndef VIGIE_FLAGS_H
-#define VIGIE_FLAGS_H
+#ifndef VIGIE_COMMANDS_FLAGS_H
+#define VIGIE_COMMANDS_FLAGS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +20,9 @@ struct flags {
 /* VIGIE_EINVAL: `error` names the argument. */
 enum vigie_status flags_parse(struct flags *flags, int count, char *const *arguments,
 			      struct vigie_error *error);
+
+/* The Corefile to read: what -conf says, ./Corefile or /etc/vigie/Corefile. */
+const char *flags_corefile(const struct flags *flags);
 
 /* What -h prints. */
 extern const char flags_usage[];

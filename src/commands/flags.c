@@ -3,9 +3,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char flags_usage[] =
 	"Usage of vigie:\n"
+	"  vigie [FLAGS]        serve\n"
+	"  vigie check [FLAGS]  say what the Corefile would do, or all that is wrong with it; opens nothing\n"
+	"\n"
 	"  -conf FILE      Corefile to load (default: ./Corefile, then /etc/vigie/Corefile)\n"
 	"  -dns.port PORT  port of server blocks that name none (default 53)\n"
 	"  -p PORT         the same\n"
@@ -115,4 +119,11 @@ enum vigie_status flags_parse(struct flags *flags, int count, char *const *argum
 					       flag->name, value);
 	}
 	return VIGIE_OK;
+}
+
+const char *flags_corefile(const struct flags *flags)
+{
+	if (flags->conf)
+		return flags->conf;
+	return access("Corefile", F_OK) == 0 ? "Corefile" : "/etc/vigie/Corefile";
 }
