@@ -105,14 +105,22 @@ void vigie_table_free(struct vigie_records *records, struct cds_lfht *table)
 	struct cds_lfht_iter iter;
 	struct cds_lfht_node *node;
 
+	bool online = rcu_read_ongoing();
+
 	if (!table)
 		return;
+	if (!online)
+		rcu_thread_online(); /* a resize under way must not free what is walked here */
 	cds_lfht_for_each(table, &iter, node)
 	{
 		cds_lfht_del(table, node);
 		vigie_table_retire(records, node);
 	}
+	/* Destroying waits for that resize, whose grace period waits for every thread that is online. */
+	rcu_thread_offline();
 	cds_lfht_destroy(table, NULL);
+	if (online)
+		rcu_thread_online();
 }
 
 void vigie_records_free(struct vigie_records *records)
