@@ -62,7 +62,7 @@ quick() {
 rest() {
 	say "Building build-asan/vigie: AddressSanitizer and UndefinedBehaviorSanitizer"
 	build build-asan -Db_sanitize=address,undefined -Db_lundef=false
-	export ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_leaks=1
+	export ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_leaks=1:quarantine_size_mb=16
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=99
 	suite unit-asan unit build-asan
 	suite functional-asan functional build-asan

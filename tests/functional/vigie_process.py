@@ -17,7 +17,7 @@ BUILD = TOP / os.environ.get("VIGIE_BUILD", "build")
 BINARY = BUILD / "vigie"
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: \w+Sanitizer|runtime error:")
 ENVIRONMENT = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-               "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1",
+               "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1:quarantine_size_mb=16",
                "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99"}
 PATIENCE = 20  # seconds for what takes milliseconds on a machine that has nothing else to do
 
