@@ -32,7 +32,29 @@ struct vigie_answer {
 	uint16_t rcode;                  /* 12 bits; NOERROR at begin. Above 15 without EDNS: SERVFAIL */
 	uint16_t flags;                  /* AA, TC, RA, AD to be set; QR, RD, CD come from the query */
 	uint16_t count[VIGIE_SECTIONS];
-	bool rotated; /* the address records' order was chosen already */
+	bool rotated;         /* the address records' order was chosen already */
+	uint16_t ede;         /* why it is as it is: enum vigie_ede; written when the client sent EDNS */
+	const char *ede_text; /* EXTRA-TEXT of the EDE; borrowed until the end; NULL: none */
+	const char *nsid;     /* answers the client's NSID option (RFC 5001); borrowed; NULL: not given */
+};
+
+/* INFO-CODEs of Extended DNS Errors (RFC 8914 section 5.2) that are used. */
+enum vigie_ede {
+	VIGIE_EDE_OTHER = 0,
+	VIGIE_EDE_STALE = 3,
+	VIGIE_EDE_FORGED = 4,
+	VIGIE_EDE_CACHED_ERROR = 13,
+	VIGIE_EDE_NOT_READY = 14,
+	VIGIE_EDE_BLOCKED = 15,
+	VIGIE_EDE_FILTERED = 17,
+	VIGIE_EDE_PROHIBITED = 18,
+	VIGIE_EDE_STALE_NXDOMAIN = 19,
+	VIGIE_EDE_NOT_AUTHORITATIVE = 20,
+	VIGIE_EDE_NOT_SUPPORTED = 21,
+	VIGIE_EDE_NO_REACHABLE_AUTHORITY = 22,
+	VIGIE_EDE_NETWORK_ERROR = 23,
+	VIGIE_EDE_INVALID_DATA = 24,
+	VIGIE_EDE_NONE = 0xffff /* ours: no EDE */
 };
 
 /* Starts an answer of at most `limit` bytes (at least 512). The buffer must hold `limit` bytes. */
@@ -71,8 +93,15 @@ enum vigie_status vigie_answer_append(struct vigie_answer *answer, const uint8_t
  * elsewhere. */
 void vigie_answer_rotate(struct vigie_answer *answer, uint32_t seed);
 
-/* Writes the header's counts and flags and the OPT record (when the client sent one) and returns the length.
- */
+/* Says why the answer is as it is. `text` is borrowed until the end, or NULL. */
+static inline void vigie_answer_explain(struct vigie_answer *answer, enum vigie_ede code, const char *text)
+{
+	answer->ede = (uint16_t)code;
+	answer->ede_text = text;
+}
+
+/* Writes the header's counts and flags and, when the client sent one, the OPT record, and returns the length.
+ * Of the OPT's options those are left out that do not fit behind the records: first the EDE's text. */
 size_t vigie_answer_end(struct vigie_answer *answer);
 
 /* A whole answer without records, for packets that the gate refused: id, opcode and RD echoed, the question

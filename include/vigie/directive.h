@@ -16,6 +16,7 @@
 
 struct vigie_buffer;
 struct vigie_http;
+struct vigie_metrics;
 
 enum {
 	VIGIE_WORKERS_MAX = 256 /* worker threads */
@@ -76,6 +77,10 @@ struct vigie_directive {
 	/* The answer is ready (not yet ended); runs in reverse chain order for the directives that were
 	 * passed. NULL: not interested. */
 	void (*answered)(void *instance, struct vigie_request *request);
+
+	/* Adds this instance's metrics at a scrape, in the main thread (metrics.h). Counters that workers
+	 * write are per worker and summed here. NULL: it has none. */
+	void (*metrics)(void *instance, struct vigie_metrics *metrics);
 
 	/* Whether /ready may say so. Once true it is not asked again. NULL: always. */
 	bool (*ready)(void *instance);

@@ -32,6 +32,9 @@ enum {
 	VIGIE_CLASS_ANY = 255
 };
 
+/* EDNS options that the code names. */
+enum { VIGIE_OPTION_NSID = 3 /* RFC 5001 */ };
+
 /* Response codes (RFC 1035 section 4.1.1, RFC 6891 section 9). */
 enum {
 	VIGIE_RCODE_NOERROR = 0,
@@ -84,6 +87,7 @@ struct vigie_query {
 	uint16_t edns_size;     /* the client's UDP payload size, at least 512; 512 without EDNS */
 	bool edns;              /* an OPT record is there */
 	bool edns_do;           /* its DO bit */
+	bool nsid;              /* it asks which server this is (RFC 5001) */
 	struct vigie_name name; /* folded; the original case stands in packet + 12 */
 };
 

@@ -6,7 +6,10 @@
 #include "record.h"
 
 enum {
-	OPT_SIZE = 11 /* bytes of an OPT record without options */
+	OPT_SIZE = 11,        /* bytes of an OPT record without options */
+	OPTION_HEADER = 4,    /* bytes of an option's code and length */
+	OPTION_EDE = 15,      /* RFC 8914 section 2 */
+	OPTION_TEXT_MAX = 256 /* bytes of an EDE's text or an NSID; more is cut */
 };
 
 /* An OPT record without options (RFC 6891 section 6.1.2); `rcode` gives the extended part. */
@@ -37,6 +40,9 @@ void vigie_answer_reset(struct vigie_answer *answer)
 	answer->flags = 0;
 	memset(answer->count, 0, sizeof(answer->count));
 	answer->rotated = false;
+	answer->ede = VIGIE_EDE_NONE;
+	answer->ede_text = NULL;
+	answer->nsid = NULL;
 }
 
 /* Makes room for a record whose owner takes `owner_length` bytes; NULL when it does not fit. */
@@ -110,6 +116,48 @@ static uint16_t echoed_flags(const struct vigie_query *query)
 	return (uint16_t)(VIGIE_FLAG_QR | (query->flags & (0x7800 | VIGIE_FLAG_RD | VIGIE_FLAG_CD)));
 }
 
+/* Writes the EDE option into at most `room` bytes and returns how many it took. */
+static size_t write_ede(uint8_t *at, size_t room, uint16_t code, const char *text)
+{
+	size_t length = text ? strnlen(text, OPTION_TEXT_MAX) : 0;
+
+	if (room < OPTION_HEADER + 2 + length)
+		length = 0;
+	if (code == VIGIE_EDE_NONE || room < OPTION_HEADER + 2)
+		return 0;
+	at = write_u16(at, OPTION_EDE);
+	at = write_u16(at, (uint16_t)(2 + length));
+	at = write_u16(at, code);
+	if (length > 0)
+		memcpy(at, text, length);
+	return OPTION_HEADER + 2 + length;
+}
+
+/* The same with the name of this server. */
+static size_t write_nsid(uint8_t *at, size_t room, const char *nsid)
+{
+	size_t length = nsid ? strnlen(nsid, OPTION_TEXT_MAX) : 0;
+
+	if (!nsid || room < OPTION_HEADER + length)
+		return 0;
+	at = write_u16(at, VIGIE_OPTION_NSID);
+	at = write_u16(at, (uint16_t)length);
+	memcpy(at, nsid, length);
+	return OPTION_HEADER + length;
+}
+
+/* The options that the answer has, behind its OPT, as far as there is room. */
+static void write_options(struct vigie_answer *answer)
+{
+	uint8_t *opt = answer->buffer + answer->length;
+	size_t room = answer->limit - answer->length;
+	size_t length = write_nsid(opt + OPT_SIZE, room, answer->nsid);
+
+	length += write_ede(opt + OPT_SIZE + length, room - length, answer->ede, answer->ede_text);
+	write_u16(opt + OPT_SIZE - 2, (uint16_t)length);
+	answer->length += OPT_SIZE + length;
+}
+
 size_t vigie_answer_end(struct vigie_answer *answer)
 {
 	const struct vigie_query *query = answer->query;
@@ -119,7 +167,7 @@ size_t vigie_answer_end(struct vigie_answer *answer)
 	memcpy(counts, answer->count, sizeof(counts));
 	if (query->edns) {
 		write_opt(answer->buffer + answer->length, answer->rcode, query->edns_do);
-		answer->length += OPT_SIZE;
+		write_options(answer);
 		counts[VIGIE_ADDITIONAL]++;
 	} else if (answer->rcode > 0x0f) {
 		rcode = VIGIE_RCODE_SERVFAIL; /* four bits of a longer one would mean something else */

@@ -18,6 +18,8 @@ static bool read_opt(struct vigie_query *query, const struct record *record, uin
 	for (int options = 0; at < record->end; options++) {
 		if (options == VIGIE_EDNS_OPTIONS_MAX || record->end - at < 4)
 			return false;
+		if (read_u16(packet + at) == VIGIE_OPTION_NSID)
+			query->nsid = true;
 		at += 4U + read_u16(packet + at + 2);
 	}
 	return at == record->end;
@@ -52,6 +54,7 @@ enum vigie_gate vigie_query_parse(struct vigie_query *query, const uint8_t *pack
 	query->name.length = 0;
 	query->edns = false;
 	query->edns_do = false;
+	query->nsid = false;
 	query->edns_size = VIGIE_UDP_SIZE_PLAIN;
 	if (length < VIGIE_HEADER_SIZE || length > VIGIE_MESSAGE_MAX)
 		return VIGIE_GATE_SHORT;

@@ -32,7 +32,7 @@ HEADERS = {
     "config": "corefile",
     "kube": "kube",
     "forward": "forward",
-    "ops": "http",
+    "ops": "http metrics",
     "directives": "directive request",
     "server": "server",
 }

@@ -243,6 +243,43 @@ static void test_query_write(void **state)
 	assert_int_equal(buffer[28], 0xaa);
 }
 
+static void test_explained(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, true, 512);
+	vigie_answer_explain(&f->answer, VIGIE_EDE_STALE, "why");
+	f->answer.nsid = "me";
+	expect_end(f, BYTES("\x12\x34\x81\x10\0\1\0\0\0\0\0\1" QUESTION "\0\0\x29\4\xd0\0\0\x80\0\0\xf"
+			    "\0\3\0\2me\0\xf\0\5\0\3why"));
+	begin(f, false, 512); /* nothing without EDNS */
+	vigie_answer_explain(&f->answer, VIGIE_EDE_STALE, "why");
+	f->answer.nsid = "me";
+	expect_end(f, BYTES("\x12\x34\x81\x10\0\1\0\0\0\0\0\0" QUESTION));
+}
+
+/* Room for records is what is left for options: the text goes first, then the code. */
+static void test_explained_in_little_room(void **state)
+{
+	struct fixture *f = *state;
+	const size_t rdata = 512 - QUESTION_LENGTH - VIGIE_HEADER_SIZE - 12 - 11;
+
+	for (size_t left = 0; left < 12; left++) {
+		uint8_t *record;
+		size_t length;
+
+		begin(f, true, 512);
+		record = vigie_answer_rr(&f->answer, VIGIE_ANSWER, VIGIE_OWNER_QUESTION, VIGIE_TYPE_TXT, 0,
+					 (uint16_t)(rdata - left));
+		assert_non_null(record);
+		memset(record, 0, rdata - left);
+		vigie_answer_explain(&f->answer, VIGIE_EDE_OTHER, "why");
+		length = vigie_answer_end(&f->answer);
+		assert_int_equal(length, 512 - left + (left < 6 ? 0 : left < 9 ? 6 : 9));
+		assert_int_equal(f->buffer[512], 0xaa);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +291,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_longest_question, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_offsets, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_explained, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_explained_in_little_room, setup, teardown),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_query_write),
