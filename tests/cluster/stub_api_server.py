@@ -1,0 +1,375 @@
+"""An API server that serves what it is told to: list, paged list, watch, WatchList and bookmarks, over TLS, with
+HTTP/1.1 or HTTP/2. It fails on command in every way that a real one cannot be brought to.
+
+    with StubApiServer(folder) as server:
+        server.put(service(…))
+        … server.corefile_option() …
+        server.faults.append(Fault(verb="watch", status=410))
+        server.watch("services").break_off()
+"""
+import contextlib
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from http_server import Gone, HttpServer, Response, make_certificate
+
+PLURALS = {"Service": "services", "EndpointSlice": "endpointslices", "Namespace": "namespaces", "Pod": "pods"}
+PATHS = {"/api/v1/services": "services", "/apis/discovery.k8s.io/v1/endpointslices": "endpointslices",
+         "/api/v1/namespaces": "namespaces", "/api/v1/pods": "pods"}
+KINDS = {plural: kind for kind, plural in PLURALS.items()}
+TOKEN = "the-token"
+HISTORY = 5000  # events that a watch can be resumed from
+WRITE_SIZE = 1 << 18
+
+Object = dict
+
+
+def key_of(thing: Object) -> tuple[str, str]:
+    return thing["metadata"].get("namespace", ""), thing["metadata"]["name"]
+
+
+def status_object(code: int, reason: str, message: str, **details) -> Object:
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
+            "reason": reason, "code": code, "details": details}
+
+
+REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 410: "Expired",
+           422: "Invalid", 429: "TooManyRequests", 500: "InternalError", 504: "Timeout"}
+
+
+@dataclass
+class Fault:
+    """What happens to the next `times` requests of a verb and a kind instead of an answer."""
+    verb: str | None = None    # "list", "watch"; None: any
+    plural: str | None = None  # "services", …
+    status: int | None = None  # answer with this status
+    message: str = "as the test wants it"
+    headers: dict[str, str] = field(default_factory=dict)
+    act: Callable[["Stream"], None] | None = None  # or do this before (a list, the initial events) is sent
+    wreck: Callable[[bytes], bytes] | None = None  # or change the bytes of the list, of the initial events
+    times: int = 1
+
+
+class Stream:
+    """One request under way, as the test sees it."""
+
+    def __init__(self, response: Response, verb: str, plural: str, query: dict[str, str]):
+        self.response = response
+        self.verb = verb
+        self.plural = plural
+        self.query = query
+        self.held = False  # nothing more is sent, bookmarks neither: a half-open connection
+        self.done = threading.Event()
+
+    def send(self, data: bytes | Object) -> None:
+        """Puts bytes, or an event, into the stream, whatever they are."""
+        self.response.write(data if isinstance(data, bytes) else json.dumps(data).encode() + b"\n")
+
+    def error(self, code: int, message: str = "as the test wants it", **details) -> None:
+        """An ERROR event."""
+        self.send({"type": "ERROR", "object": status_object(code, REASONS.get(code, ""), message, **details)})
+
+    def break_off(self) -> None:
+        self.response.close()
+
+    def reset(self) -> None:
+        self.response.reset()
+
+    def finish(self) -> None:
+        """The usual end of a watch."""
+        self.done.set()
+
+    def hold(self) -> None:
+        self.held = True
+
+
+class StubApiServer:
+    def __init__(self, folder: Path, protocols: tuple[str, ...] = ("h2", "http/1.1"), watch_list: bool = True,
+                 bookmark_seconds: float = 60):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.protocols = protocols
+        self.watch_list = watch_list
+        self.bookmark_seconds = bookmark_seconds
+        self.page_delay = 0.0
+        self.certificate, self._key = make_certificate(folder)
+        self.token_file = folder / "token"
+        self.token_file.write_text(TOKEN)
+        self.tokens = {TOKEN}
+        self.faults: list[Fault] = []
+        self.requests: list[tuple[str, str, dict[str, str]]] = []  # verb, plural, query
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.version = 1000
+        self.oldest = 0  # versions up to this are compacted
+        self.objects: dict[str, dict[tuple[str, str], tuple[int, bytes]]] = {plural: {} for plural in KINDS}
+        self.events: dict[str, list[tuple[int, str, bytes]]] = {plural: [] for plural in KINDS}
+        self._streams: list[Stream] = []
+        self._pages: dict[str, tuple[str, list[bytes], int]] = {}
+        self._page_number = itertools.count()
+        self._http: HttpServer | None = None
+        self.port = 0
+
+    # life
+
+    def start(self) -> "StubApiServer":
+        self._http = HttpServer(self._serve, self.certificate, self._key, self.port, self.protocols)
+        self.port = self._http.port
+        self.kubeconfig = self.folder / "kubeconfig"
+        self.kubeconfig.write_text(json.dumps({
+            "apiVersion": "v1", "kind": "Config", "current-context": "stub",
+            "clusters": [{"name": "stub", "cluster": {"server": f"https://127.0.0.1:{self.port}",
+                                                      "certificate-authority": "server.crt"}}],
+            "users": [{"name": "stub", "user": {"tokenFile": "token"}}],
+            "contexts": [{"name": "stub", "context": {"cluster": "stub", "user": "stub"}}]}))
+        return self
+
+    def stop(self) -> None:
+        """As if it were killed: nobody listens, connections end. The objects stay; `start` brings it back."""
+        if self._http:
+            http, self._http = self._http, None
+            http.stop()
+            for stream in self.streams():
+                stream.response.gone.set()
+            with self.lock:
+                self.changed.notify_all()
+
+    def __enter__(self) -> "StubApiServer":
+        return self.start()
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+    @property
+    def http(self) -> HttpServer:
+        return self._http
+
+    def change_certificate(self) -> None:
+        """A new CA and certificate; connections that are open stay."""
+        self.certificate, self._key = make_certificate(self.folder)
+        self._http.use_certificate(self.certificate, self._key)
+
+    def corefile_option(self) -> str:
+        return f"kubeconfig {self.kubeconfig}"
+
+    # objects
+
+    def _store(self, kind: str, thing: Object) -> None:
+        plural = PLURALS[thing["kind"]]
+        with self.lock:
+            self.version += 1
+            thing = {**thing, "metadata": {**thing["metadata"], "resourceVersion": str(self.version)}}
+            old = self.objects[plural].pop(key_of(thing), None)
+            data = json.dumps(thing, separators=(",", ":")).encode()
+            if kind == "put":
+                kind = "MODIFIED" if old else "ADDED"
+                self.objects[plural][key_of(thing)] = self.version, data
+            elif old is None:
+                return
+            else:
+                kind = "DELETED"
+            events = self.events[plural]
+            events.append((self.version, kind, data))
+            if len(events) > 2 * HISTORY:
+                self.oldest = max(self.oldest, events[HISTORY][0])
+                del events[:HISTORY]
+            self.changed.notify_all()
+
+    def put(self, *things: Object) -> None:
+        for thing in things:
+            self._store("put", thing)
+
+    def delete(self, *things: Object) -> None:
+        for thing in things:
+            self._store("delete", thing)
+
+    def apply(self, event: tuple[str, Object]) -> None:
+        """An event of synthetic.Cluster."""
+        self._store(*event)
+
+    def fill(self, things: Iterator[Object]) -> None:
+        """Objects that were there before anybody watched: there are no events of them."""
+        with self.lock:
+            for thing in things:
+                self.version += 1
+                thing["metadata"]["resourceVersion"] = str(self.version)
+                self.objects[PLURALS[thing["kind"]]][key_of(thing)] = (
+                    self.version, json.dumps(thing, separators=(",", ":")).encode())
+            self.oldest = self.version
+
+    def compact(self) -> None:
+        """Forgets all events, so that no watch can be resumed from before now."""
+        with self.lock:
+            self.oldest = self.version
+            for events in self.events.values():
+                events.clear()
+
+    def go_back(self, version: int) -> None:
+        """etcd was restored from a backup: the version goes back. Objects are the test's affair."""
+        with self.lock:
+            self.version = version
+            self.oldest = min(self.oldest, version)
+            for events in self.events.values():
+                events.clear()
+
+    # streams
+
+    def streams(self, plural: str | None = None, verb: str | None = None) -> list[Stream]:
+        with self.lock:
+            return [stream for stream in self._streams if plural in (None, stream.plural)
+                    and verb in (None, stream.verb) and not stream.response.gone.is_set()]
+
+    def watch(self, plural: str, patience: float = 20) -> Stream:
+        """The newest watch of a kind; waits until there is one."""
+        end = time.monotonic() + patience
+        while not (streams := self.streams(plural, "watch")):
+            assert time.monotonic() < end, f"nobody watches {plural}: {self.requests[-10:]}"
+            time.sleep(0.01)
+        return streams[-1]
+
+    def count(self, verb: str, plural: str) -> int:
+        with self.lock:
+            return sum(1 for one in self.requests if one[:2] == (verb, plural))
+
+    def _take_fault(self, verb: str, plural: str) -> Fault | None:
+        with self.lock:
+            for fault in self.faults:
+                if fault.times > 0 and fault.verb in (None, verb) and fault.plural in (None, plural):
+                    fault.times -= 1
+                    return fault
+        return None
+
+    def _serve(self, response: Response) -> None:
+        url = urlsplit(response.path)
+        query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+        plural = PATHS.get(url.path)
+        verb = "watch" if query.get("watch") else "list"
+        if response.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
+            self._fail(response, 401, "Unauthorized")
+            return
+        if plural is None:
+            self._fail(response, 404, f"{url.path} is not served")
+            return
+        stream = Stream(response, verb, plural, query)
+        with self.lock:
+            self.requests.append((verb, plural, query))
+            self._streams.append(stream)
+        try:
+            fault = self._take_fault(verb, plural)
+            if fault and fault.status:
+                self._fail(response, fault.status, fault.message, fault.headers)
+                return
+            if fault and fault.act:
+                fault.act(stream)
+            wreck = fault.wreck if fault and fault.wreck else lambda data: data
+            if verb == "list":
+                self._list(stream, wreck)
+            else:
+                self._watch(stream, wreck)
+        finally:
+            with self.lock:
+                self._streams.remove(stream)
+
+    @staticmethod
+    def _fail(response: Response, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        response.start(status, headers)
+        response.write(json.dumps(status_object(status, REASONS.get(status, ""), message)).encode())
+        response.end()
+
+    def _list(self, stream: Stream, wreck: Callable[[bytes], bytes]) -> None:
+        query = stream.query
+        with self.lock:
+            if token := query.get("continue"):
+                if token not in self._pages:
+                    self._fail(stream.response, 410, "The provided continue parameter is too old")
+                    return
+                version, items, at = self._pages.pop(token)
+            else:
+                version, at = str(self.version), 0
+                items = [data for _, data in self.objects[stream.plural].values()]
+            limit = int(query.get("limit", 0)) or len(items) + 1
+            metadata = {"resourceVersion": version}
+            if at + limit < len(items):
+                metadata["continue"] = f"page-{next(self._page_number)}"
+                self._pages[metadata["continue"]] = version, items, at + limit
+        head = {"kind": f"{KINDS[stream.plural]}List", "apiVersion": "v1", "metadata": metadata}
+        data = json.dumps(head)[:-1].encode() + b',"items":[' + b",".join(items[at:at + limit]) + b"]}"
+        stream.response.start(200)
+        time.sleep(self.page_delay)
+        stream.response.write(wreck(data))
+        stream.response.end()
+
+    def expire_pages(self) -> None:
+        with self.lock:
+            self._pages.clear()
+
+    def _watch(self, stream: Stream, wreck: Callable[[bytes], bytes]) -> None:
+        query, response = stream.query, stream.response
+        initial = query.get("sendInitialEvents") == "true"
+        if initial and not self.watch_list:
+            self._fail(response, 422, "sendInitialEvents: Forbidden: the feature is not enabled")
+            return
+        with self.lock:
+            at = self.version if initial else int(query.get("resourceVersion", "0"))
+            if at < self.oldest:
+                self._fail(response, 410, "too old resource version")
+                return
+            if at > self.version:
+                self._fail(response, 504, "Too large resource version", {"Retry-After": "1"})
+                return
+            items = [data for _, data in self.objects[stream.plural].values()] if initial else []
+        response.start(200)
+        if initial:
+            pieces, size = [], 0
+            for item in items:
+                pieces.append(b'{"type":"ADDED","object":' + item + b"}\n")
+                size += len(item)
+                if size > WRITE_SIZE:
+                    response.write(wreck(b"".join(pieces)))
+                    pieces, size = [], 0
+            pieces.append(self._bookmark(stream.plural, at, {"k8s.io/initial-events-end": "true"}))
+            response.write(wreck(b"".join(pieces)))
+        self._follow(stream, at)
+
+    @staticmethod
+    def _bookmark(plural: str, version: int, annotations: dict[str, str] | None = None) -> bytes:
+        metadata = {"resourceVersion": str(version), "creationTimestamp": None}
+        if annotations:
+            metadata["annotations"] = annotations
+        return json.dumps({"type": "BOOKMARK", "object": {"kind": KINDS[plural], "metadata": metadata}}).encode() + b"\n"
+
+    def _follow(self, stream: Stream, at: int) -> None:
+        response = stream.response
+        bookmark = time.monotonic() + self.bookmark_seconds
+        end = time.monotonic() + float(stream.query.get("timeoutSeconds", 1800))
+        while not response.gone.is_set() and not stream.done.is_set():
+            with self.lock:
+                # events are in the order of their versions: the new ones are at the end
+                events = self.events[stream.plural]
+                first = len(events)
+                while first > 0 and events[first - 1][0] > at:
+                    first -= 1
+                new = events[first:]
+                seen = self.version
+                if not new:
+                    self.changed.wait(0.05)
+            now = time.monotonic()
+            if stream.held:
+                continue
+            if new:
+                at = new[-1][0]
+                response.write(b"".join(b'{"type":"%s","object":%s}\n' % (kind.encode(), data)
+                                        for _, kind, data in new))
+            if now >= bookmark:
+                response.write(self._bookmark(stream.plural, at if new else max(at, seen)))
+                bookmark = now + self.bookmark_seconds
+            if now >= end:
+                break
+        with contextlib.suppress(Gone):
+            response.end()
