@@ -8,6 +8,9 @@
 /* Milliseconds of CLOCK_BOOTTIME: never goes back, counts a suspended machine's sleep. */
 uint64_t vigie_clock_ms(void);
 
+/* The same clock in microseconds. */
+uint64_t vigie_clock_us(void);
+
 /* Seconds since 1970 by the wall clock: for the SOA serial and for log lines only. */
 int64_t vigie_clock_wall(void);
 

@@ -26,7 +26,7 @@ enum {
 struct vigie_process {
 	uv_loop_t *loop; /* the main thread's */
 	struct vigie_http *http;
-	unsigned workers;     /* 0: one for each CPU that the cgroup allows */
+	unsigned workers; /* 0: one for each CPU that the cgroup allows; how many there are from `start` on */
 	uint64_t lameduck_ms; /* how long to serve on after SIGTERM */
 	uint64_t
 		startup_ms; /* how long to wait for `synced` before the first answer: the longest asked for */
@@ -35,7 +35,20 @@ struct vigie_process {
 	/* Whether every directive of every block is ready; else the names of those that are not, with commas,
 	 * are appended to `names` (may be NULL). Set by the server. */
 	bool (*ready)(void *server, struct vigie_buffer *names);
+
+	/* Adds the metrics of the server and of every directive of every block. Set by the server. */
+	void (*metrics)(void *server, struct vigie_metrics *metrics);
+
+	/* The listeners of the whole configuration; there from `start` on. */
+	const struct vigie_server_name *const *servers;
+	size_t server_count;
 	void *server;
+};
+
+/* One zone of a block at one of its listeners. */
+struct vigie_place {
+	const struct vigie_server_name *server;
+	const struct vigie_key *key;
 };
 
 /* One server block while it is set up. */
@@ -46,6 +59,14 @@ struct vigie_block {
 	const char **addresses;                  /* `bind`: addresses to listen on, text; none: all */
 	size_t address_count;
 	bool recursive; /* a directive answers for the rest of the world: RA is set */
+
+	/* From `start` on: where it is served, what the `server` label of a directive's metrics says (the
+	 * first of these), and the names of the chain's directives, which struct vigie_request counts. */
+	struct vigie_place *places;
+	size_t place_count;
+	const char *server;
+	const char *const *chain;
+	size_t chain_count;
 };
 
 struct vigie_directive {

@@ -1,4 +1,4 @@
-/* The HTTP endpoints (health, ready; metrics later): libmicrohttpd on the main loop. A slow or hostile client
+/* The HTTP endpoints (health, ready, metrics): libmicrohttpd on the main loop. A slow or hostile client
  * costs DNS nothing: nothing here is shared with a worker. */
 #ifndef VIGIE_HTTP_H
 #define VIGIE_HTTP_H
@@ -13,16 +13,23 @@
 
 enum {
 	VIGIE_HTTP_CONNECTIONS_MAX = 64, /* of one listener; further ones are closed at once */
-	VIGIE_HTTP_IDLE_SECONDS = 10
+	VIGIE_HTTP_IDLE_SECONDS = 10,
+	VIGIE_HTTP_BODY_MAX = 64 << 20 /* bytes of a response */
 };
 
-/* Writes the body and returns the HTTP status. Called in the main thread. */
-typedef unsigned vigie_http_handler(void *argument, struct vigie_buffer *body);
+struct vigie_http_response {
+	struct vigie_buffer body; /* empty when the handler is called; at most VIGIE_HTTP_BODY_MAX bytes */
+	const char *type;         /* static storage; plain text in UTF-8 when the handler is called */
+};
+
+/* Writes the response and returns the HTTP status. Called in the main thread. */
+typedef unsigned vigie_http_handler(void *argument, struct vigie_http_response *response);
 
 struct vigie_http;
 
-/* Serves GET `path` on "HOST:PORT", ":PORT" (all addresses) or "[v6]:PORT". A second path on the same address
- * shares the listener; the same path twice is VIGIE_EEXIST. `error` names the address. */
+/* Serves GET `path` on "ADDRESS:PORT", ":PORT" (all addresses), "[v6]:PORT" or "localhost:PORT" (127.0.0.1).
+ * A second path on the same address shares the listener; the same path twice is VIGIE_EEXIST. `error` names
+ * the address. */
 enum vigie_status vigie_http_serve(struct vigie_http *http, const char *address, const char *path,
 				   vigie_http_handler *handler, void *argument, struct vigie_error *error);
 

@@ -30,6 +30,20 @@ enum vigie_channel {
 	VIGIE_CHANNEL_INTERNAL /* a look-up by another directive */
 };
 
+/* A listener, as metrics call it. */
+struct vigie_server_name {
+	unsigned number; /* from 0 */
+	char text[88];   /* CoreDNS' "dns://:53", "tls://10.0.0.1:853" */
+};
+
+/* Work that a directive puts off to the end of the batch in which it serves; see vigie_worker_defer. */
+struct vigie_deferred {
+	struct vigie_deferred *next;
+	/* In the worker's thread. `began_us` is when the batch was read. */
+	void (*run)(struct vigie_deferred *deferred, uint64_t began_us, uint64_t now_us);
+	bool waits; /* it is in the worker's list */
+};
+
 /* What the server does for directives; reached by the functions below. */
 struct vigie_request_ops;
 
@@ -37,7 +51,9 @@ struct vigie_request_ops;
 struct vigie_worker {
 	uv_loop_t *loop;
 	unsigned index;
-	uint64_t now_ms; /* read once a batch */
+	uint64_t now_ms; /* vigie_clock_ms, read once a batch */
+	uint64_t now_us; /* the same moment */
+	struct vigie_deferred *deferred;
 	struct vigie_exchanger *exchanger;
 	const struct vigie_request_ops *ops;
 	uint32_t rotation; /* counted up for each request whose answer is to be rotated */
@@ -50,7 +66,10 @@ struct vigie_request {
 	const struct sockaddr *client;
 	const struct sockaddr *local; /* the address that was asked */
 	enum vigie_channel channel;
-	unsigned depth;      /* 0 for a client's query; look-ups within look-ups count up */
+	const struct vigie_server_name *server;
+	uint64_t began_us; /* when its batch was read: now_us of that moment */
+	size_t link;    /* in `answered`: which of the chain's directives answered; the chain's count: none */
+	unsigned depth; /* 0 for a client's query; look-ups within look-ups count up */
 	uint32_t rotation;   /* where sets of addresses begin in the answer; 0: in order */
 	const char *trouble; /* why the answer is an error, for the log; NULL or borrowed until answered */
 	bool silent;         /* no directive is to log this one */
@@ -108,6 +127,17 @@ static inline enum vigie_verdict vigie_request_lookup(struct vigie_request *requ
 						      vigie_lookup_done *done, void *argument)
 {
 	return request->worker->ops->lookup(request, name, type, done, argument);
+}
+
+/* Puts work off to when the batch's answers are on their way, so that one reading of the clock does for all
+ * of them. `deferred` must live until then; when it waits already nothing happens. */
+static inline void vigie_worker_defer(struct vigie_worker *worker, struct vigie_deferred *deferred)
+{
+	if (deferred->waits)
+		return;
+	deferred->waits = true;
+	deferred->next = worker->deferred;
+	worker->deferred = deferred;
 }
 
 /* Makes the answer an error without records. `trouble` as in struct vigie_request. */

@@ -6,14 +6,19 @@
 static uint64_t (*ms_source)(void);
 static int64_t (*wall_source)(void);
 
-uint64_t vigie_clock_ms(void)
+uint64_t vigie_clock_us(void)
 {
 	struct timespec now;
 
 	if (ms_source)
-		return ms_source();
+		return ms_source() * 1000;
 	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t vigie_clock_ms(void)
+{
+	return vigie_clock_us() / 1000;
 }
 
 int64_t vigie_clock_wall(void)

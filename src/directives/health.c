@@ -43,9 +43,9 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	return status;
 }
 
-static unsigned respond(void *argument, struct vigie_buffer *body)
+static unsigned respond(void *argument, struct vigie_http_response *response)
 {
-	vigie_buffer_append(body, "OK", 2);
+	vigie_buffer_append(&response->body, "OK", 2);
 	return 200;
 }
 

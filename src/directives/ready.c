@@ -56,18 +56,18 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	return status;
 }
 
-static unsigned respond(void *argument, struct vigie_buffer *body)
+static unsigned respond(void *argument, struct vigie_http_response *response)
 {
 	struct ready *ready = argument;
 
 	if (!ready->was_ready)
-		ready->was_ready = ready->process->ready(ready->process->server, body);
+		ready->was_ready = ready->process->ready(ready->process->server, &response->body);
 	if (!ready->was_ready) {
-		vigie_log(VIGIE_LOG_INFO, "ready", "Plugins not ready: \"%.*s\"", (int)body->length,
-			  (const char *)body->data);
+		vigie_log(VIGIE_LOG_INFO, "ready", "Plugins not ready: \"%.*s\"", (int)response->body.length,
+			  (const char *)response->body.data);
 		return 503;
 	}
-	vigie_buffer_append(body, "OK", 2);
+	vigie_buffer_append(&response->body, "OK", 2);
 	return 200;
 }
 

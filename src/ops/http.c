@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 enum {
-	BODY_MAX = 1 << 20, /* bytes of a response */
 	BACKLOG = 128,
 	ADDRESS_MAX = 128 /* bytes of "HOST:PORT" with its terminator */
 };
@@ -39,15 +38,16 @@ struct vigie_http {
 	struct site *sites;
 };
 
-static enum MHD_Result respond(struct MHD_Connection *connection, unsigned status, struct vigie_buffer *body)
+static enum MHD_Result respond(struct MHD_Connection *connection, unsigned status,
+			       const struct vigie_http_response *answer)
 {
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(body->length, body->data, MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		answer->body.length, answer->body.data, MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result result;
 
 	if (!response)
 		return MHD_NO;
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type);
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -59,22 +59,22 @@ static enum MHD_Result on_request(void *argument, struct MHD_Connection *connect
 {
 	const struct site *site = argument;
 	unsigned status = MHD_HTTP_NOT_FOUND;
-	struct vigie_buffer body;
+	struct vigie_http_response answer = {.type = "text/plain; charset=utf-8"};
 	enum MHD_Result result;
 
-	vigie_buffer_init(&body, BODY_MAX);
+	vigie_buffer_init(&answer.body, VIGIE_HTTP_BODY_MAX);
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
 		status = MHD_HTTP_METHOD_NOT_ALLOWED;
 	} else {
 		for (const struct route *route = site->routes; route; route = route->next) {
 			if (strcmp(route->path, url) == 0) {
-				status = route->handler(route->argument, &body);
+				status = route->handler(route->argument, &answer);
 				break;
 			}
 		}
 	}
-	result = respond(connection, status, &body);
-	vigie_buffer_fini(&body);
+	result = respond(connection, status, &answer);
+	vigie_buffer_fini(&answer.body);
 	return result;
 }
 
@@ -124,6 +124,8 @@ static bool read_address(const char *text, struct sockaddr_storage *address, soc
 	}
 	memcpy(host, text, host_length);
 	host[host_length] = 0;
+	if (strcmp(host, "localhost") == 0)
+		strcpy(host, "127.0.0.1"); /* no resolver is asked: this is one */
 	memset(address, 0, sizeof(*address));
 	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
 		v4->sin_family = AF_INET;

@@ -45,6 +45,7 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 {
 	struct vigie_arena *arena = vigie_arena_new();
 	const struct vigie_statement **statements;
+	const char **names;
 	struct block *block = arena ? vigie_arena_alloc(arena, sizeof(*block)) : NULL;
 	size_t directives = 0;
 
@@ -59,7 +60,8 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 	block->links = vigie_arena_alloc(arena, directives * sizeof(*block->links));
 	block->chain = vigie_arena_alloc(arena, directives * sizeof(*block->chain));
 	statements = vigie_arena_alloc(arena, (source->statement_count + 1) * sizeof(const void *));
-	if (!block->links || !block->chain || !statements) {
+	names = vigie_arena_alloc(arena, directives * sizeof(*names));
+	if (!block->links || !block->chain || !statements || !names) {
 		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 		goto fail;
 	}
@@ -69,6 +71,10 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 		if (set_up(block, vigie_directives[i], statements, error))
 			goto fail;
 	}
+	for (size_t i = 0; i < block->chain_count; i++)
+		names[i] = block->chain[i].directive->name;
+	block->setup.chain = names;
+	block->setup.chain_count = block->chain_count;
 	return block;
 
 fail:
@@ -93,6 +99,14 @@ enum vigie_status block_start(struct block *block, struct vigie_error *error)
 		block->started++;
 	}
 	return VIGIE_OK;
+}
+
+void block_add_metrics(struct block *block, struct vigie_metrics *metrics)
+{
+	for (size_t i = 0; i < block->link_count; i++) {
+		if (block->links[i].directive->metrics)
+			block->links[i].directive->metrics(block->links[i].instance, metrics);
+	}
 }
 
 void block_drain(struct block *block)

@@ -26,6 +26,7 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 
 /* Starts the links in chain order; on failure those that started are stopped again. */
 enum vigie_status block_start(struct block *block, struct vigie_error *error);
+void block_add_metrics(struct block *block, struct vigie_metrics *metrics);
 void block_drain(struct block *block);
 void block_stop(struct block *block);
 void block_free(struct block *block);

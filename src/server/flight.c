@@ -5,7 +5,6 @@
 
 #include "tcp.h"
 #include "udp.h"
-#include "vigie/clock.h"
 
 /* A suspended request: everything that must outlive the packet's buffer. */
 struct vigie_pending {
@@ -19,6 +18,7 @@ struct vigie_pending {
 	enum vigie_channel channel;
 	unsigned depth;
 	uint32_t rotation;
+	uint64_t began_us;
 	bool silent;
 
 	/* The answer so far, for a request that waits for a look-up: its bytes stand behind the packet. */
@@ -50,6 +50,8 @@ void flight_begin(struct flight *flight, struct worker *worker, enum vigie_chann
 		.client = &flight->origin.client.any,
 		.local = &flight->origin.local.any,
 		.channel = channel,
+		.server = &flight->origin.listener->name,
+		.began_us = worker->base.now_us,
 	};
 	flight->block = NULL;
 	flight->position = 0;
@@ -62,6 +64,7 @@ static bool answered(struct flight *flight, size_t passed)
 {
 	const struct block *block = flight->block;
 
+	flight->request.link = passed;
 	if (block->setup.recursive)
 		flight->answer.flags |= VIGIE_FLAG_RA;
 	while (passed-- > 0) {
@@ -107,6 +110,7 @@ bool flight_run(struct flight *flight)
 {
 	flight->block = zone_table_get(flight->origin.listener->zones, &flight->query.name);
 	if (!flight->block) {
+		worker_of(flight->request.worker)->counters.unserved++;
 		flight->answer.rcode = VIGIE_RCODE_REFUSED;
 		return true;
 	}
@@ -136,6 +140,7 @@ static struct vigie_pending *suspend_with(struct flight *flight, size_t held_len
 		.channel = flight->request.channel,
 		.depth = flight->request.depth,
 		.rotation = flight->request.rotation,
+		.began_us = flight->request.began_us,
 		.silent = flight->request.silent,
 		.held = flight->answer,
 		.held_length = held_length,
@@ -194,6 +199,7 @@ static void flight_restore(struct flight *flight, const struct vigie_pending *pe
 	flight->position = pending->position;
 	flight->request.depth = pending->depth;
 	flight->request.rotation = pending->rotation;
+	flight->request.began_us = pending->began_us;
 	flight->request.silent = pending->silent;
 	if (pending->held_length > 0) {
 		flight->answer = pending->held;
@@ -252,7 +258,6 @@ static void resume(struct vigie_pending *pending, vigie_resume *resume_directive
 	struct flight flight;
 
 	worker_enter(worker);
-	worker->base.now_ms = vigie_clock_ms();
 	flight_restore(&flight, pending);
 	finish(&flight, pending, go_on(&flight, resume_directive(&flight.request, argument)));
 	pending_free(pending);

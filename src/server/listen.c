@@ -1,6 +1,7 @@
 #include "listen.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,8 +19,20 @@ static void any_address(union address *address, uint16_t port)
 	address_from_text(address, "0.0.0.0", port);
 }
 
+/* The name that CoreDNS gives a listener: without an address when it has all. */
+static void set_name(struct listener *listener, size_t number)
+{
+	char text[ADDRESS_TEXT_MAX];
+	const char *shown = address_to_text(&listener->address, text);
+
+	listener->name.number = (unsigned)number;
+	snprintf(listener->name.text, sizeof(listener->name.text), "dns://%s",
+		 listener->wildcard ? strrchr(shown, ':') : shown);
+}
+
 static struct listener *get_listener(struct listeners *listeners, const union address *address)
 {
+	const struct vigie_server_name **names;
 	struct listener **list;
 	struct listener *listener;
 
@@ -31,6 +44,10 @@ static struct listener *get_listener(struct listeners *listeners, const union ad
 	if (!list)
 		return NULL;
 	listeners->list = list;
+	names = realloc(listeners->names, (listeners->count + 1) * sizeof(const void *));
+	if (!names)
+		return NULL;
+	listeners->names = names;
 	listener = calloc(1, sizeof(*listener));
 	if (!listener)
 		return NULL;
@@ -41,6 +58,8 @@ static struct listener *get_listener(struct listeners *listeners, const union ad
 		free(listener);
 		return NULL;
 	}
+	set_name(listener, listeners->count);
+	names[listeners->count] = &listener->name;
 	list[listeners->count++] = listener;
 	return listener;
 }
@@ -63,7 +82,7 @@ static const struct vigie_key *find_overlap(const struct listeners *listeners, c
 	return NULL;
 }
 
-static enum vigie_status add_key(struct listeners *listeners, const struct block *block,
+static enum vigie_status add_key(struct listeners *listeners, struct block *block,
 				 const struct vigie_key *key, const union address *address,
 				 struct vigie_error *error)
 {
@@ -83,6 +102,9 @@ static enum vigie_status add_key(struct listeners *listeners, const struct block
 	default:
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 	}
+	block->setup.places[block->setup.place_count++] =
+		(struct vigie_place){.server = &listener->name, .key = key};
+	block->setup.server = block->setup.places[0].server->text;
 	first = find_overlap(listeners, listener, &key->zone);
 	if (first)
 		return vigie_word_error(
@@ -93,11 +115,16 @@ static enum vigie_status add_key(struct listeners *listeners, const struct block
 	return VIGIE_OK;
 }
 
-enum vigie_status listeners_add(struct listeners *listeners, const struct block *block,
-				struct vigie_error *error)
+enum vigie_status listeners_add(struct listeners *listeners, struct block *block, struct vigie_error *error)
 {
-	const struct vigie_block *setup = &block->setup;
+	struct vigie_block *setup = &block->setup;
+	size_t addresses = setup->address_count > 0 ? setup->address_count : 1;
 	enum vigie_status status = VIGIE_OK;
+
+	setup->places = vigie_arena_alloc(setup->arena,
+					  setup->source->key_count * addresses * sizeof(*setup->places));
+	if (!setup->places)
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 
 	for (size_t k = 0; k < setup->source->key_count && !status; k++) {
 		const struct vigie_key *key = &setup->source->keys[k];
@@ -166,4 +193,5 @@ void listeners_fini(struct listeners *listeners)
 		free(listeners->list[i]);
 	}
 	free(listeners->list);
+	free(listeners->names);
 }

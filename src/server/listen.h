@@ -5,14 +5,14 @@
 #include "worker.h"
 
 struct listeners {
-	struct listener **list; /* each owned */
+	struct listener **list;                 /* each owned */
+	const struct vigie_server_name **names; /* of each; the array is owned */
 	size_t count;
 };
 
 /* Adds a block's keys on its addresses. VIGIE_EINVAL when a zone is served twice in one place: the error
  * names both keys. */
-enum vigie_status listeners_add(struct listeners *listeners, const struct block *block,
-				struct vigie_error *error);
+enum vigie_status listeners_add(struct listeners *listeners, struct block *block, struct vigie_error *error);
 
 /* Whether this process can have all the addresses: another program's sockets with SO_REUSEPORT would share
  * them silently, and half of the queries would go there. VIGIE_EIO: the error names the address. */

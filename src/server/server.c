@@ -8,6 +8,7 @@
 
 #include "cpus.h"
 #include "listen.h"
+#include "metrics.h"
 #include "vigie/clock.h"
 #include "vigie/http.h"
 #include "vigie/log.h"
@@ -60,19 +61,22 @@ static bool all_ready(void *argument, struct vigie_buffer *names)
 	return ready;
 }
 
-/* Adds up what the workers counted. */
+/* Everything that there is to measure. */
+static void add_metrics(void *argument, struct vigie_metrics *metrics)
+{
+	const struct vigie_server *server = argument;
+
+	server_add_metrics(metrics, server->workers, server->worker_count);
+	for (size_t b = 0; b < server->block_count; b++)
+		block_add_metrics(server->blocks[b], metrics);
+}
+
 static void log_counters(const struct vigie_server *server)
 {
-	struct counters sum = {0};
+	struct counters sum;
 	uint64_t refused = 0;
 
-	for (unsigned w = 0; w < server->worker_count; w++) {
-		const uint64_t *from = (const uint64_t *)&server->workers[w]->counters;
-		uint64_t *to = (uint64_t *)&sum;
-
-		for (size_t i = 0; i < sizeof(sum) / sizeof(*to); i++)
-			to[i] += from[i];
-	}
+	counters_sum(&sum, server->workers, server->worker_count);
 	for (int gate = 0; gate < VIGIE_GATES; gate++)
 		refused += sum.refused[gate];
 	vigie_log(VIGIE_LOG_INFO, NULL,
@@ -117,6 +121,7 @@ struct vigie_server *vigie_server_new(uv_loop_t *loop, const struct vigie_corefi
 		goto memory;
 	server->process.loop = loop;
 	server->process.ready = all_ready;
+	server->process.metrics = add_metrics;
 	server->process.server = server;
 	uv_timer_init(loop, &server->wait);
 	uv_async_init(loop, &server->ended, on_worker_ended);
@@ -193,6 +198,9 @@ static enum vigie_status make_workers(struct vigie_server *server, struct vigie_
 {
 	unsigned count = server->process.workers ? server->process.workers : cpus_allowed();
 
+	server->process.workers = count;
+	server->process.servers = server->listeners.names;
+	server->process.server_count = server->listeners.count;
 	server->workers = calloc(count, sizeof(struct worker *));
 	if (!server->workers)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));

@@ -251,7 +251,6 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
 		return;
 	}
 	worker_enter(connection->worker);
-	connection->worker->base.now_ms = vigie_clock_ms();
 	if (in->length == 0)
 		served = serve_messages(connection, bytes, (size_t)got);
 	if (!connection->closing && vigie_buffer_append(in, bytes + served, (size_t)got - served) != VIGIE_OK)

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "flight.h"
-#include "vigie/clock.h"
 
 enum {
 	BATCHES_A_TURN = 8 /* then the loop's other sockets have their turn */
@@ -263,9 +262,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	struct udp_socket *udp = poll->data;
 
 	worker_enter(udp->worker);
-	udp->worker->base.now_ms = vigie_clock_ms();
 	for (int i = 0; i < BATCHES_A_TURN && turn(udp) == VIGIE_UDP_BATCH; i++)
-		continue;
+		worker_next_batch(udp->worker);
 	worker_leave(udp->worker);
 }
 

@@ -11,16 +11,56 @@
 
 enum { TICK_MS = 1000, DRAIN_TICK_MS = 10 };
 
+const double turn_bounds[TURN_BOUNDS] = {0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008,
+					 0.016,   0.032,  0.064, 0.128, 0.256, 0.512};
+
+static void read_clock(struct worker *worker)
+{
+	worker->base.now_us = vigie_clock_us();
+	worker->base.now_ms = worker->base.now_us / 1000;
+}
+
+void worker_next_batch(struct worker *worker)
+{
+	uint64_t began_us = worker->base.now_us;
+
+	read_clock(worker);
+	while (worker->base.deferred) {
+		struct vigie_deferred *deferred = worker->base.deferred;
+
+		worker->base.deferred = deferred->next;
+		deferred->waits = false;
+		deferred->run(deferred, began_us, worker->base.now_us);
+	}
+}
+
+static void count_turn(struct turns *turns, uint64_t us)
+{
+	double seconds = (double)us / 1e6;
+	size_t at = 0;
+
+	while (at < TURN_BOUNDS && seconds > turn_bounds[at])
+		at++;
+	turns->counts[at]++;
+	turns->sum_us += us;
+}
+
 void worker_enter(struct worker *worker)
 {
-	if (worker->online++ == 0)
-		rcu_thread_online();
+	if (worker->online++ > 0)
+		return;
+	rcu_thread_online();
+	read_clock(worker);
+	worker->turn_us = worker->base.now_us;
 }
 
 void worker_leave(struct worker *worker)
 {
-	if (--worker->online == 0)
-		rcu_thread_offline();
+	if (--worker->online > 0)
+		return;
+	worker_next_batch(worker);
+	count_turn(&worker->turns, worker->base.now_us - worker->turn_us);
+	rcu_thread_offline();
 }
 
 uint8_t *worker_scratch(struct worker *worker, unsigned depth)

@@ -23,10 +23,21 @@ struct counters {
 	uint64_t tcp_evicted;  /* closed for a newer one: too many in all */
 	uint64_t tcp_idle;     /* closed by the idle timeout */
 	uint64_t tcp_slow;     /* closed because answers were not read */
+	uint64_t unserved;     /* queries for names that no block serves */
+};
+
+/* How long the loop was held by one callback, in seconds: what a packet that comes meanwhile waits. */
+enum { TURN_BOUNDS = 12 };
+extern const double turn_bounds[TURN_BOUNDS];
+
+struct turns {
+	uint64_t counts[TURN_BOUNDS + 1];
+	uint64_t sum_us;
 };
 
 /* An address and port that blocks listen on, for all workers. */
 struct listener {
+	struct vigie_server_name name;
 	union address address;
 	struct zone_table *zones; /* owned */
 	bool wildcard;            /* the address that was asked comes with each packet */
@@ -45,6 +56,7 @@ struct worker {
 	void *ended_argument;
 	bool stopping;
 	uint64_t stop_by_ms; /* vigie_clock_ms when draining gives up */
+	uint64_t turn_us;    /* when the callback that runs began */
 	unsigned online;     /* how many callbacks are inside worker_enter */
 	size_t suspended;
 	struct vigie_pending *pendings; /* all that are suspended */
@@ -56,6 +68,7 @@ struct worker {
 	struct connection *connections;
 	size_t connection_count;
 	struct counters counters;
+	struct turns turns;
 };
 
 static inline struct worker *worker_of(struct vigie_worker *base)
@@ -77,9 +90,13 @@ void worker_stop(struct worker *worker);
 /* Joins the thread and frees. */
 void worker_free(struct worker *worker);
 
-/* Every callback of a worker's loop that reads published data stands between these: the thread is offline for
- * RCU otherwise, above all while it sleeps in the poll. (libuv runs poll callbacks before uv_check, so the
- * pair prepare/check of the first design does not hold.) They nest. */
+/* Between two batches of one callback: runs what was put off to the end of the first, and reads the clock for
+ * the second. */
+void worker_next_batch(struct worker *worker);
+
+/* Every callback of a worker's loop that reads published data stands between these; the clock is read at
+ * both: the thread is offline for RCU otherwise, above all while it sleeps in the poll. (libuv runs poll
+ * callbacks before uv_check, so the pair prepare/check of the first design does not hold.) They nest. */
 void worker_enter(struct worker *worker);
 void worker_leave(struct worker *worker);
 

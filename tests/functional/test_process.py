@@ -349,7 +349,6 @@ import {tmp_path}/more.server
 @pytest.mark.parametrize("text, line, word", [
     (".:5399 {\n\terrors\n\tbogus here\n}\n", 3, "bogus"),
     (".:5399 {\n\tcache 30\n}\n", 2, "cache"),                     # a directive of another day
-    (".:5399 {\n\tprometheus :9153\n}\n", 2, "prometheus"),
     (".:5399 {\n\terrors {\n\t\tbogus\n\t}\n}\n", 3, "bogus"),
     (".:5399 {\n\terrors stray\n}\n", 2, "stray"),
     (".:5399 {\n\tloadbalance bogus\n}\n", 2, "bogus"),

@@ -32,7 +32,7 @@ HEADERS = {
     "config": "corefile",
     "kube": "kube",
     "forward": "forward",
-    "ops": "http metrics",
+    "ops": "http metrics process_metrics",
     "directives": "directive request",
     "server": "server",
 }

@@ -1,0 +1,204 @@
+"""`prometheus`: the page, read by Prometheus' own parser; what it counts, and what a bad client cannot do to it."""
+import socket
+import subprocess
+import time
+import urllib.request
+
+import dns.message
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from scripted_upstream import Reply
+from vigie_process import free_port, refused_configuration
+
+WEB = "web.default.svc.cluster.local."
+
+
+class Page:
+    """One scrape."""
+
+    def __init__(self, address: str):
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=20) as response:
+            assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            self.text = response.read().decode()
+        self.families = {family.name: family for family in text_string_to_metric_families(self.text)}
+
+    def samples(self, name: str, **labels) -> list:
+        return [sample for family in self.families.values() for sample in family.samples
+                if sample.name == name and labels.items() <= sample.labels.items()]
+
+    def value(self, name: str, **labels) -> float:
+        """The sum over the samples that have these labels."""
+        return sum(sample.value for sample in self.samples(name, **labels))
+
+
+@pytest.fixture
+def metrics(start, snapshot, upstream):
+    """A server with one block for everything, and a function that scrapes it."""
+    http = free_port()
+    upstream.answers["slow.example.com.", "A"] = Reply("slow.example.com. 60 IN A 192.0.2.1", delay=0.3)
+    upstream.answers["www.example.com.", "A"] = Reply("www.example.com. 60 IN A 192.0.2.80")
+    vigie = start(f""".:PORT cluster.local:PORT {{
+	bind 127.0.0.1 ::1
+	prometheus localhost:{http}
+	kubernetes cluster.local {{
+		snapshot {snapshot}
+	}}
+	forward example.com {upstream.text}
+}}
+""")
+    return vigie, lambda: Page(f"127.0.0.1:{http}")
+
+
+def test_the_page_is_well_formed(metrics):
+    """By Prometheus' parser and by promtool, with traffic of all kinds counted."""
+    vigie, scrape = metrics
+    for rdtype in ("A", "AAAA", "SRV", "TYPE65280", "ANY"):
+        vigie.ask(WEB, rdtype)
+        vigie.ask(WEB, rdtype, tcp=True)
+    vigie.ask("www.example.com.")
+    page = scrape()
+    assert page.value("coredns_build_info") == 1
+    assert page.value("coredns_panics_total") == 0
+    checked = subprocess.run(["promtool", "check", "metrics"], input=page.text, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_what_is_counted_of_a_request(metrics):
+    vigie, scrape = metrics
+    server = f"dns://127.0.0.1:{vigie.port}"
+    before = scrape()
+    vigie.ask(WEB)
+    vigie.ask(WEB, tcp=True)
+    vigie.ask(WEB, "TYPE65280")
+    vigie.ask("missing.default.svc.cluster.local.")
+    vigie.ask("www.example.org.")
+    vigie.exchange(dns.message.make_query(WEB, "AAAA", want_dnssec=True), address="::1")
+    after = scrape()
+
+    def more(name, **labels):
+        return after.value(name, **labels) - before.value(name, **labels)
+
+    place = {"server": server, "zone": "cluster.local.", "view": ""}
+    v6 = {**place, "server": f"dns://[::1]:{vigie.port}"}
+    assert more("coredns_dns_requests_total", **place, proto="udp", family="1", type="A") == 2
+    assert more("coredns_dns_requests_total", **place, proto="tcp", family="1", type="A") == 1
+    assert more("coredns_dns_requests_total", **place, proto="udp", family="1", type="other") == 1
+    assert more("coredns_dns_requests_total", **v6, proto="udp", family="2", type="AAAA") == 1
+    assert more("coredns_dns_requests_total", server=server, zone=".", type="A") == 1
+    assert more("coredns_dns_requests_total") == 6
+    assert more("coredns_dns_responses_total", **place, rcode="NOERROR", plugin="kubernetes") == 3
+    assert more("coredns_dns_responses_total", **place, rcode="NXDOMAIN", plugin="kubernetes") == 1
+    assert more("coredns_dns_responses_total", server=server, zone=".", rcode="REFUSED", plugin="") == 1
+    assert more("coredns_dns_do_requests_total", **v6) == 1
+    assert more("coredns_dns_do_requests_total") == 1
+    for family in ("request_duration_seconds", "request_size_bytes", "response_size_bytes"):
+        assert more(f"coredns_dns_{family}_count") == 6
+        assert more(f"coredns_dns_{family}_bucket", le="+Inf") == 6
+    assert more("vigie_queries_total", proto="udp") >= 5
+    assert more("vigie_queries_total", proto="tcp") == 1
+
+
+def test_sizes_are_those_on_the_wire(metrics):
+    vigie, scrape = metrics
+    before = scrape()
+    query = dns.message.make_query(WEB, "SRV", use_edns=0, payload=1232)
+    reply = vigie.exchange_wire(query.to_wire())
+    after = scrape()
+
+    def more(name):
+        return after.value(name, proto="udp") - before.value(name, proto="udp")
+
+    assert more("coredns_dns_request_size_bytes_sum") == len(query.to_wire())
+    assert more("coredns_dns_response_size_bytes_sum") == len(reply)
+
+
+def test_the_duration_of_what_waits_for_an_upstream(metrics):
+    vigie, scrape = metrics
+    before = scrape()
+    vigie.ask("slow.example.com.")
+    after = scrape()
+
+    def more(name, **labels):
+        return after.value(name, **labels) - before.value(name, **labels)
+
+    assert more("coredns_dns_responses_total", plugin="forward", rcode="NOERROR") == 1
+    assert more("coredns_dns_request_duration_seconds_sum") >= 0.29
+    assert more("coredns_dns_request_duration_seconds_bucket", le="0.256") == 0
+    assert more("coredns_dns_request_duration_seconds_count") == 1
+
+
+def test_time_buckets_are_those_of_coredns(metrics):
+    """Dashboards and alerts ask for quantiles of these."""
+    vigie, scrape = metrics
+    vigie.ask(WEB)
+    page = scrape()
+    bounds = {float(sample.labels["le"]) for sample in page.samples("coredns_dns_request_duration_seconds_bucket")}
+    assert bounds == {0.00025 * 2 ** i for i in range(16)} | {float("inf")}
+    bounds = {float(sample.labels["le"]) for sample in page.samples("coredns_dns_response_size_bytes_bucket")}
+    assert bounds == {0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16e3, 32e3, 48e3, 64e3, float("inf")}
+
+
+def test_what_the_gate_refuses_is_counted(metrics):
+    vigie, scrape = metrics
+    before = scrape()
+    vigie.exchange_wire(bytes(12))
+    after = scrape()
+    name = "vigie_packets_refused_total"
+    assert after.value(name, reason="qdcount") - before.value(name, reason="qdcount") == 1
+    assert after.value("vigie_loop_stall_seconds_count") > before.value("vigie_loop_stall_seconds_count")
+
+
+def test_the_process_is_measured(metrics):
+    _, scrape = metrics
+    page = scrape()
+    assert 1e6 < page.value("process_resident_memory_bytes") < 8e9
+    assert abs(page.value("process_start_time_seconds") - time.time()) < 3600
+    assert 0 < page.value("process_open_fds") < page.value("process_max_fds")
+    assert page.value("process_cpu_seconds_total") >= 0
+
+
+def test_which_directives_are_there(metrics):
+    vigie, scrape = metrics
+    names = {sample.labels["name"] for sample in scrape().samples("coredns_plugin_enabled", zone="cluster.local.",
+                                                                  server=f"dns://127.0.0.1:{vigie.port}")}
+    assert {"prometheus", "kubernetes", "forward"} <= names
+
+
+def test_two_blocks_share_a_page(start, snapshot):
+    http = free_port()
+    block = """{zone}:PORT {{
+	bind 127.0.0.1
+	prometheus 127.0.0.1:{http}
+	kubernetes cluster.local {{
+		snapshot {snapshot}
+	}}
+}}
+"""
+    vigie = start("".join(block.format(zone=zone, http=http, snapshot=snapshot)
+                          for zone in ("cluster.local", "example.org")))
+    vigie.ask(WEB)
+    vigie.ask("example.org.")
+    page = Page(f"127.0.0.1:{http}")
+    assert page.value("coredns_dns_requests_total", zone="cluster.local.") == 1
+    assert page.value("coredns_dns_requests_total", zone="example.org.") == 1
+
+
+@pytest.mark.parametrize("options, word", [(":9153 :9154", ":9154"), ("here", "here"), ("{\n bogus\n}", "bogus")])
+def test_mistakes(tmp_path, options, word):
+    log = refused_configuration(tmp_path, f".:{free_port()} {{\n\tbind 127.0.0.1\n\tprometheus {options}\n}}\n")
+    assert "Corefile:3" in log or "Corefile:4" in log
+    assert word in log
+
+
+def test_a_client_that_never_reads(metrics):
+    """It holds a connection, until it is closed; others are served, and DNS does not notice."""
+    vigie, scrape = metrics
+    port = int(scrape.__closure__[0].cell_contents)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", port))
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+        for _ in range(20):
+            assert vigie.ask(WEB).answer
+            assert scrape().value("coredns_build_info") == 1
