@@ -94,9 +94,10 @@ static enum vigie_status serve(struct life *life, const struct flags *flags,
 	uv_signal_start(&life->terminate, on_signal, SIGTERM);
 	uv_signal_start(&life->interrupt, on_signal, SIGINT);
 	if (!flags->quiet) {
+		static const char version[] = "vigie-" VIGIE_VERSION "\n";
+
 		vigie_server_print(life->server);
-		printf("vigie-%s\n", VIGIE_VERSION);
-		fflush(stdout);
+		vigie_log_lines(version, sizeof(version) - 1);
 	}
 	rcu_thread_offline();
 	uv_run(&life->loop, UV_RUN_DEFAULT);
@@ -114,7 +115,7 @@ static int run(const struct flags *flags)
 	struct life life = {0};
 	enum vigie_status status = VIGIE_ENOMEM;
 
-	if (!arena || uv_loop_init(&life.loop))
+	if (!arena || uv_loop_init(&life.loop) || vigie_log_start())
 		goto done;
 	status = vigie_corefile_read(&corefile, arena, flags_corefile(flags), flags->port, &error);
 	if (!status)
@@ -124,6 +125,7 @@ static int run(const struct flags *flags)
 	uv_loop_close(&life.loop);
 
 done:
+	vigie_log_stop();
 	vigie_arena_free(arena);
 	if (status)
 		fprintf(stderr, "vigie: %s\n", error.text);

@@ -1,20 +1,46 @@
 /* Log lines in CoreDNS' shape, because people grep for them: "[INFO] plugin/kubernetes: text".
  *
- * One write(2) to standard output for each line; control characters become "?", so that a name from the
- * network cannot forge a line. */
+ * Lines go to a thread that writes them to standard output: no caller waits for a terminal, pipe or disk.
+ * Each thread has room for VIGIE_LOG_BUFFER bytes; what comes when that is full is lost and counted. Control
+ * characters become "?", so that a name from the network cannot forge a line. */
 #ifndef VIGIE_LOG_H
 #define VIGIE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vigie/status.h"
+
+enum {
+	VIGIE_LOG_LINE_MAX = 2048,    /* bytes of a line with its end; a longer one is cut */
+	VIGIE_LOG_BUFFER = 256 << 10, /* bytes that wait to be written, of one thread */
+	VIGIE_LOG_STOP_SECONDS = 1    /* the most that vigie_log_stop waits for them */
+};
 
 enum vigie_log_level { VIGIE_LOG_DEBUG, VIGIE_LOG_INFO, VIGIE_LOG_WARNING, VIGIE_LOG_ERROR, VIGIE_LOG_FATAL };
 
 /* `component` is the directive's name ("kubernetes" gives "plugin/kubernetes: "), or NULL for the process
- * itself. A line longer than 2,048 bytes is cut. Safe from any thread. */
+ * itself. A line longer than VIGIE_LOG_LINE_MAX is cut. Safe from any thread. */
 void vigie_log(enum vigie_log_level level, const char *component, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Writes lines as they are, each with its end: the caller has seen to control characters. Safe from any
+ * thread. */
+void vigie_log_lines(const char *lines, size_t length);
+
+/* Starts the thread that writes. Before it and after its stop, lines are written by the caller. VIGIE_EIO
+ * when there is no thread to be had. */
+enum vigie_status vigie_log_start(void);
+
+/* Writes what waits and ends the thread; no other thread may log any more. */
+void vigie_log_stop(void);
+
+/* Lines that were lost since the process began. */
+uint64_t vigie_log_lost(void);
+
 /* The lowest level that is written; VIGIE_LOG_INFO at start. */
 void vigie_log_set_level(enum vigie_log_level level);
+enum vigie_log_level vigie_log_level(void);
 
 #endif

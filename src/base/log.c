@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum {
-	LINE_MAX_BYTES = 2048 /* a longer line is cut */
-};
+#include "log_writer.h"
 
 static atomic_int lowest = VIGIE_LOG_INFO;
 
@@ -22,9 +20,23 @@ void vigie_log_set_level(enum vigie_log_level level)
 	atomic_store_explicit(&lowest, (int)level, memory_order_relaxed);
 }
 
+enum vigie_log_level vigie_log_level(void)
+{
+	return (enum vigie_log_level)atomic_load_explicit(&lowest, memory_order_relaxed);
+}
+
+void vigie_log_lines(const char *lines, size_t length)
+{
+	if (log_writer_put(lines, length))
+		return;
+	/* A log that cannot be written must not stop DNS. */
+	if (write(STDOUT_FILENO, lines, length) < 0)
+		return;
+}
+
 void vigie_log(enum vigie_log_level level, const char *component, const char *format, ...)
 {
-	char line[LINE_MAX_BYTES];
+	char line[VIGIE_LOG_LINE_MAX];
 	size_t length;
 	va_list args;
 	int wrote;
@@ -47,7 +59,5 @@ void vigie_log(enum vigie_log_level level, const char *component, const char *fo
 			line[i] = '?'; /* a name from the network must not forge a line or move a cursor */
 	}
 	line[length++] = '\n';
-	/* A log that cannot be written must not stop DNS. */
-	if (write(STDOUT_FILENO, line, length) < 0)
-		return;
+	vigie_log_lines(line, length);
 }

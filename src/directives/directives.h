@@ -10,6 +10,7 @@ extern const struct vigie_directive vigie_directive_forward;
 extern const struct vigie_directive vigie_directive_health;
 extern const struct vigie_directive vigie_directive_kubernetes;
 extern const struct vigie_directive vigie_directive_loadbalance;
+extern const struct vigie_directive vigie_directive_log;
 extern const struct vigie_directive vigie_directive_prometheus;
 extern const struct vigie_directive vigie_directive_ready;
 extern const struct vigie_directive vigie_directive_workers;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vigie/log.h"
+
 static void add_counters(struct counters *sum, const struct counters *more)
 {
 	const uint64_t *from = (const uint64_t *)more;
@@ -84,5 +86,7 @@ void server_add_metrics(struct vigie_metrics *metrics, struct worker *const *wor
 {
 	for (unsigned w = 0; w < count; w++)
 		add_worker(metrics, workers[w]);
+	add_one(metrics, "vigie_log_lines_lost_total", "Log lines that standard output was too slow for.", "",
+		vigie_log_lost());
 	vigie_metrics_add(metrics, "vigie_workers", VIGIE_GAUGE, "Worker threads.", "", count);
 }

@@ -149,7 +149,7 @@ def http(port: int, path: str) -> int | None:
             return response.status
     except urllib.error.HTTPError as error:
         return error.code
-    except urllib.error.URLError:
+    except (urllib.error.URLError, ConnectionError):  # also cut off between its accept and its answer
         return None
 
 

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 
 #include <cmocka.h>
 
@@ -107,6 +110,87 @@ static void test_long_lines(void **state)
 	expect_length(2 * LINE_BYTES - 1, LINE_BYTES);
 }
 
+/* With the writer: nobody waits for a pipe that is full, what is lost is counted and told, nothing else is.
+ */
+enum { THREADS = 4, LINES = 20000 };
+
+static void *log_many(void *argument)
+{
+	for (int i = 0; i < LINES; i++)
+		vigie_log(VIGIE_LOG_INFO, NULL, "thread %d line %d", *(int *)argument, i);
+	return NULL;
+}
+
+static void test_blocked(void **state)
+{
+	static char text[1 << 20];
+	static const char filler[4096];
+	uint64_t before = vigie_log_lost();
+	int numbers[THREADS];
+	pthread_t threads[THREADS];
+	uint64_t seen = 0;
+	uint64_t told = 0;
+	ssize_t got;
+
+	/* The pipe is full, and its reader is asleep. */
+	assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(ends[1], filler, sizeof(filler)) > 0)
+		continue;
+	assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+	assert_int_equal(vigie_log_start(), VIGIE_OK);
+	for (int i = 0; i < THREADS; i++) {
+		numbers[i] = i;
+		assert_int_equal(pthread_create(&threads[i], NULL, log_many, &numbers[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(vigie_log_lost() > before);
+
+	/* It wakes: lines are whole and in each thread's order. */
+	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	for (size_t kept = 0; seen + told < THREADS * LINES;) {
+		struct pollfd readable = {.fd = ends[0], .events = POLLIN};
+		char *line = text;
+
+		assert_int_equal(poll(&readable, 1, 20000), 1);
+		got = read(ends[0], text + kept, sizeof(text) - 1 - kept);
+		assert_true(got > 0);
+		text[kept + (size_t)got] = 0;
+		for (size_t i = 0; i < kept + (size_t)got; i++)
+			if (text[i] == 0)
+				text[i] = '\n'; /* the filler */
+		for (char *end = strchr(line, '\n'); end; line = end + 1, end = strchr(line, '\n')) {
+			unsigned long long lines;
+
+			*end = 0;
+			seen += strncmp(line, "[INFO] thread ", 14) == 0;
+			if (sscanf(line, "[WARNING] %llu log lines were lost", &lines) == 1)
+				told += lines;
+			else
+				assert_true(line[0] == 0 || strncmp(line, "[INFO] thread ", 14) == 0);
+		}
+		kept = strlen(line);
+		memmove(text, line, kept + 1);
+	}
+	assert_int_equal(told, vigie_log_lost() - before);
+	assert_int_equal(seen + told, THREADS * LINES);
+	vigie_log_stop();
+}
+
+/* What waits is written at the stop; a reader that never comes holds it up for a bounded time only. */
+static void test_stop(void **state)
+{
+	assert_int_equal(vigie_log_start(), VIGIE_OK);
+	for (int i = 0; i < 10; i++)
+		vigie_log(VIGIE_LOG_INFO, NULL, "%d", i);
+	vigie_log_stop();
+	assert_string_equal(written(),
+			    "[INFO] 0\n[INFO] 1\n[INFO] 2\n[INFO] 3\n[INFO] 4\n[INFO] 5\n[INFO] 6\n[INFO] "
+			    "7\n[INFO] 8\n[INFO] 9\n");
+	vigie_log(VIGIE_LOG_INFO, NULL, "after");
+	assert_string_equal(written(), "[INFO] after\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +198,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_level, capture, release),
 		cmocka_unit_test_setup_teardown(test_control_characters, capture, release),
 		cmocka_unit_test_setup_teardown(test_long_lines, capture, release),
+		cmocka_unit_test_setup_teardown(test_blocked, capture, release),
+		cmocka_unit_test_setup_teardown(test_stop, capture, release),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
