@@ -9,7 +9,7 @@ import pytest
 
 from asker import Answer, TcpAsker, UdpAsker, parse
 from generator import Generator
-from objects import dashed
+from objects import dashed, reverse
 from questions import A, AAAA, CNAME, IN, PTR, SOA, SRV, TXT, Question, Questions
 from servers import MANIFESTS, TOP, Server, corefile
 
@@ -112,9 +112,15 @@ _with_names: set[str] = set()  # Services that have such a slice
 
 
 def name_of_a_hidden_namespace(question, ours, theirs):
-    """PTR records do not tell of Services in namespaces that are not exposed, or of Services that do not exist."""
+    """PTR records do not tell of Services in namespaces that are not exposed, or of Services that do not exist. Of an
+    endpoint without any, CoreDNS makes a name with an empty label, which it cannot write: it does not answer."""
+    if theirs is None:
+        return ours.rcode == NXDOMAIN and question.name in _unowned
     return is_reverse(question) and (ours.rcode == NXDOMAIN or bool(ours.answer)) and (
         types(theirs.answer) <= {PTR} and set(ours.answer) < set(theirs.answer))
+
+
+_unowned: set[str] = set()  # reverse names of endpoints in slices without a Service
 
 
 def chain_of_more_than_ten(question, ours, theirs):
@@ -129,7 +135,7 @@ def link_local_name_server(question, ours, theirs):
 def pod_name_with_dots(question, ours, theirs):
     """`endpoint_pod_names` takes names that are a label; the others have their address, as without the option."""
     return any("pod.with.dots" in row[0] + row[3] for row in theirs.answer + theirs.additional) or (
-        "pod.with.dots" in question.name) or (bool(ours.answer) and theirs.rcode == NXDOMAIN
+        "pod.with.dots" in question.name) or (ours.rcode == NOERROR and theirs.rcode == NXDOMAIN
                                               and question.name.split(".")[0] in _dotted)
 
 
@@ -159,6 +165,8 @@ def differ(ours: Answer, theirs: Answer) -> bool:
 
 def explain(question: Question, ours, theirs) -> str | None:
     """The rule that a difference falls under; "" when there is none; None when no rule explains it."""
+    if theirs is None and isinstance(ours, Answer) and name_of_a_hidden_namespace(question, ours, theirs):
+        return name_of_a_hidden_namespace.__name__
     if not isinstance(ours, Answer) or not isinstance(theirs, Answer):
         return "" if ours == theirs else None
     if not differ(ours, theirs):
@@ -198,7 +206,10 @@ def generated(control_plane, api) -> Questions:
             _with_names.add(f"{owner}.{one['metadata']['namespace']}.svc.cluster.local.")
         for point in one["endpoints"] or []:
             if point.get("targetRef", {}).get("name") == "pod.with.dots":
-                _dotted.update(dashed(address) for address in point["addresses"])
+                labels = [dashed(address) for address in point["addresses"]]
+                _dotted.update(label + "0" if label.endswith("-") else label for label in labels)
+            if "kubernetes.io/service-name" not in one["metadata"].get("labels", {}) and one["addressType"] != "FQDN":
+                _unowned.update(reverse(address) + "." for address in point["addresses"])
     return Questions(generator, slices, SEED)
 
 
