@@ -41,9 +41,9 @@ unit() {
 	return "$status"
 }
 
-# functional DIR
+# functional DIR: four at a time, since most of the tests wait most of the time
 functional() {
-	VIGIE_BUILD=$1 .venv/bin/pytest -q -p no:cacheprovider --junitxml="$VIGIE_RESULTS/pytest.xml" tests/functional
+	VIGIE_BUILD=$1 .venv/bin/pytest -q -p no:cacheprovider -n 4 --junitxml="$VIGIE_RESULTS/pytest.xml" tests/functional
 }
 
 prepare() {

@@ -92,6 +92,8 @@ def test_it_starts_before_the_server(server, start_watching):
     vigie = start_watching(wait=False)
     assert vigie.ask("web.default.svc.cluster.local").rcode() == 2
     server.start()
+    for name, wanted in (("web", ["10.96.0.10"]), ("set", ["10.244.0.1", "10.244.0.2"])):
+        becomes(vigie, name, wanted)
     change_is_seen(server, vigie)
 
 
