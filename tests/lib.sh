@@ -5,8 +5,9 @@
 BUILD_PACKAGES=(build-essential meson ninja-build pkg-config libuv1-dev libcurl4-openssl-dev libjansson-dev
 	liburcu-dev libsodium-dev libyaml-dev libmicrohttpd-dev)
 TEST_PACKAGES=(libcmocka-dev clang libclang-rt-14-dev llvm-14 clang-format-14 python3 python3-venv bind9-dnsutils
-	openssl git
+	openssl git valgrind
 	prometheus)
+BENCH_PACKAGES=(knot bind9 unbound dnsmasq-base dnsdist dnsperf util-linux)
 
 say() {
 	printf '\n== %s\n' "$*"

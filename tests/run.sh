@@ -3,7 +3,8 @@
 #
 #   tests/run.sh        format, unit and functional tests: a few minutes
 #   tests/run.sh all    these, then the rest
-#   tests/run.sh rest   the rest alone: sanitizers, fuzzing (FUZZ_SECONDS a target, default 300) and end-to-end tests
+#   tests/run.sh rest   the rest alone: instructions a query, sanitizers, fuzzing (FUZZ_SECONDS a target, default 300) and
+#                       end-to-end tests
 #   tests/run.sh list   the names of the suites
 #
 # Each suite leaves its log and JUnit files in build/results/SUITE; tests/summary.py adds them up.
@@ -14,7 +15,7 @@ cd "$(dirname "$0")/.."
 results=$PWD/build/results
 fuzz_targets=$(cd tests/fuzz && ls fuzz_*.c | sed 's/^fuzz_\(.*\)\.c$/\1/')
 quick_suites="format unit functional"
-rest_suites="unit-asan functional-asan unit-tsan $(printf 'fuzz-%s ' $fuzz_targets)e2e"
+rest_suites="instructions unit-asan functional-asan unit-tsan $(printf 'fuzz-%s ' $fuzz_targets)e2e"
 
 # suite NAME COMMAND…: runs it with its output shown and kept, and notes its exit status and duration.
 # The command finds the folder for its JUnit files in VIGIE_RESULTS.
@@ -60,6 +61,9 @@ quick() {
 }
 
 rest() {
+	say "Building build-release: what is measured"
+	build build-release --buildtype=release
+	suite instructions .venv/bin/python tests/bench/instructions.py
 	say "Building build-asan/vigie: AddressSanitizer and UndefinedBehaviorSanitizer"
 	build build-asan -Db_sanitize=address,undefined -Db_lundef=false
 	export ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_leaks=1:quarantine_size_mb=16
@@ -81,7 +85,7 @@ case ${1:-} in
 all) suites="$quick_suites $rest_suites"; prepare; quick; rest ;;
 rest) suites=$rest_suites; prepare; rest ;;
 list) echo "$quick_suites $rest_suites"; exit ;;
-*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 say "Summary"
 # shellcheck disable=SC2086

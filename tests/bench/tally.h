@@ -1,0 +1,30 @@
+/* What a run counted, and how long answers took. */
+#ifndef BENCH_TALLY_H
+#define BENCH_TALLY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	TALLY_STEPS = 64, /* buckets for each doubling of the latency: steps of at most 1/64 of it */
+	TALLY_BUCKETS = 64 * TALLY_STEPS
+};
+
+struct tally {
+	uint64_t asked;
+	uint64_t answered; /* in time, right or wrong */
+	uint64_t wrong;    /* answered, but not as expected */
+	uint64_t lost;     /* no answer in time */
+	uint64_t late;     /* answers to queries given up, or never asked */
+	uint64_t latency[TALLY_BUCKETS];
+};
+
+uint64_t now_ns(void);
+
+void tally_latency(struct tally *tally, uint64_t ns);
+
+/* Prints one line of JSON: the counts, queries a second, CPU time of this process for each answer, latencies.
+ */
+void tally_print(const struct tally *tally, double seconds);
+
+#endif
