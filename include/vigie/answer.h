@@ -75,6 +75,18 @@ uint8_t *vigie_answer_rr(struct vigie_answer *answer, enum vigie_section section
 uint8_t *vigie_answer_rr_named(struct vigie_answer *answer, enum vigie_section section, const uint8_t *owner,
 			       uint16_t type, uint32_t ttl, uint16_t rdlength);
 
+/* Gives the record whose RDATA is at `rdata`, the place that one of the above returned, another class than
+ * IN.
+ */
+static inline void vigie_answer_set_class(uint8_t *rdata, uint16_t class)
+{
+	rdata[-8] = (uint8_t)(class >> 8);
+	rdata[-7] = (uint8_t) class;
+}
+
+/* Lowers the limit of an answer without records yet to `limit` bytes of message (at least 512). */
+void vigie_answer_lower_limit(struct vigie_answer *answer, size_t limit);
+
 /* The offset of a place in the answer, to be an owner later; 0 when no pointer reaches it. */
 uint16_t vigie_answer_offset(const struct vigie_answer *answer, const uint8_t *place);
 

@@ -60,7 +60,7 @@ struct vigie_worker {
 };
 
 struct vigie_request {
-	const struct vigie_query *query;
+	struct vigie_query *query;   /* a directive may change its flags and edns_size for those behind it */
 	struct vigie_answer *answer; /* begun and empty when a directive is called */
 	struct vigie_worker *worker;
 	const struct sockaddr *client;

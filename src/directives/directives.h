@@ -4,15 +4,24 @@
 
 #include "vigie/directive.h"
 
+extern const struct vigie_directive vigie_directive_acl;
+extern const struct vigie_directive vigie_directive_any;
 extern const struct vigie_directive vigie_directive_bind;
+extern const struct vigie_directive vigie_directive_bufsize;
+extern const struct vigie_directive vigie_directive_chaos;
 extern const struct vigie_directive vigie_directive_errors;
 extern const struct vigie_directive vigie_directive_forward;
+extern const struct vigie_directive vigie_directive_header;
 extern const struct vigie_directive vigie_directive_health;
+extern const struct vigie_directive vigie_directive_hosts;
 extern const struct vigie_directive vigie_directive_kubernetes;
 extern const struct vigie_directive vigie_directive_loadbalance;
 extern const struct vigie_directive vigie_directive_log;
+extern const struct vigie_directive vigie_directive_minimal;
+extern const struct vigie_directive vigie_directive_nsid;
 extern const struct vigie_directive vigie_directive_prometheus;
 extern const struct vigie_directive vigie_directive_ready;
+extern const struct vigie_directive vigie_directive_whoami;
 extern const struct vigie_directive vigie_directive_workers;
 
 #endif

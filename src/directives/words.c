@@ -16,13 +16,16 @@ static const struct {
 	const char *directive;
 	const char *options; /* between spaces */
 } known_options[] = {
+	{"acl", " allow block drop filter "},
 	{"bind", " except "},
 	{"errors", " consolidate stacktrace "},
 	{"forward",
 	 " except expire failover force_tcp health_check max_age max_concurrent max_connect_attempts "
 	 "max_fails max_idle_conns next policy prefer_udp read_timeout resolver source_address tls "
 	 "tls_servername "},
+	{"header", " query response "},
 	{"health", " lameduck "},
+	{"hosts", " fallthrough fallthrough_unsupported no_reverse reload ttl "},
 	{"kubernetes",
 	 " apiserver_burst apiserver_max_inflight apiserver_qps endpoint endpoint_pod_names "
 	 "fallthrough ignore kubeconfig labels multicluster namespace_labels namespaces noendpoints "

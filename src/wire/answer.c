@@ -33,6 +33,13 @@ void vigie_answer_begin(struct vigie_answer *answer, const struct vigie_query *q
 	vigie_answer_reset(answer);
 }
 
+void vigie_answer_lower_limit(struct vigie_answer *answer, size_t limit)
+{
+	limit -= answer->query->edns ? OPT_SIZE : 0;
+	if (limit < answer->limit)
+		answer->limit = limit;
+}
+
 void vigie_answer_reset(struct vigie_answer *answer)
 {
 	answer->length = VIGIE_HEADER_SIZE + vigie_query_question_length(answer->query);

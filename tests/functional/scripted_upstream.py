@@ -25,6 +25,7 @@ class Reply:
     records: tuple[str, ...] = ()
     rcode: str = "NOERROR"
     authority: tuple[str, ...] = ()
+    additional: tuple[str, ...] = ()
     truncated: bool = False      # by UDP only: TC, and no records
     delay: float = 0             # seconds
     drop: bool = False           # no answer at all; by TCP the connection closes
@@ -106,7 +107,8 @@ class Upstream:
         if script.truncated and transport == "udp":
             reply.flags |= dns.flags.TC
         else:
-            for section, records in ((reply.answer, script.records), (reply.authority, script.authority)):
+            for section, records in ((reply.answer, script.records), (reply.authority, script.authority),
+                                     (reply.additional, script.additional)):
                 for record in records:
                     owner, ttl, rdclass, rdtype, rdata = record.split(maxsplit=4)
                     section.append(dns.rrset.from_text(owner, int(ttl), rdclass, rdtype, rdata))

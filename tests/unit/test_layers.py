@@ -27,7 +27,7 @@ RANK = {module: rank for rank, row in enumerate(LAYERS) for module in row}
 # Which module each public header belongs to.
 HEADERS = {
     "base": "arena buffer clock hash log random status",
-    "wire": "answer name query text",
+    "wire": "answer name query record text",
     "records": "cluster records",
     "config": "corefile",
     "kube": "kube",
