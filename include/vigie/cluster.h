@@ -45,8 +45,6 @@ enum vigie_service_type {
 struct vigie_service {
 	const char *namespace;
 	const char *name;
-	const char *uid;
-	const char *version;               /* metadata.resourceVersion */
 	enum vigie_service_type type;      /* decided by spec.type alone */
 	bool headless;                     /* clusterIP or a clusterIPs entry is "None" */
 	struct vigie_address addresses[2]; /* clusterIPs, else clusterIP; at most one a family */
@@ -68,19 +66,16 @@ struct vigie_slice {
 	const char *namespace;
 	const char *name;
 	const char *service; /* label kubernetes.io/service-name; a slice without it is not for DNS */
-	const char *uid;
-	const char *version;
 	const struct vigie_port *ports;
 	size_t port_count;
 	const struct vigie_endpoint *endpoints;
 	size_t endpoint_count;
+	double triggered; /* seconds since 1970 when the change began that made the slice; 0: not known */
 };
 
 struct vigie_pod {
 	const char *namespace;
 	const char *name;
-	const char *uid;
-	const char *version;
 	const struct vigie_address *addresses; /* status.podIPs */
 	size_t address_count;
 };
@@ -104,7 +99,7 @@ struct vigie_cluster *vigie_cluster_new(struct vigie_records *records,
 /* Forgets the writer's state. What is published stays until the records are freed. */
 void vigie_cluster_free(struct vigie_cluster *cluster);
 
-/* ADDED and MODIFIED alike. An object with the uid and version of the one held is only marked as seen. A
+/* ADDED and MODIFIED alike. An object that says nothing new is only marked as seen. A
  * malformed one (a name that is no DNS label, say) is VIGIE_EINVAL, skipped and counted; nothing else
  * changes. */
 enum vigie_status vigie_cluster_put_service(struct vigie_cluster *cluster,
@@ -124,7 +119,9 @@ void vigie_cluster_mark(struct vigie_cluster *cluster, enum vigie_kind kind);
 void vigie_cluster_sweep(struct vigie_cluster *cluster, enum vigie_kind kind);
 
 /* Publishes what changed since the last call: one new blob for each service concerned. Call it after each
- * batch of events; putting alone shows nothing to readers. Sets the SOA serial when anything changed. */
-void vigie_cluster_publish(struct vigie_cluster *cluster);
+ * batch of events; putting alone shows nothing to readers. Sets the SOA serial when anything changed. Returns
+ * the milliseconds after which it wants to be called again for what it put off (very large services in a
+ * burst of changes), 0 when it put off nothing. */
+uint64_t vigie_cluster_publish(struct vigie_cluster *cluster);
 
 #endif

@@ -36,6 +36,9 @@ struct vigie_process {
 	 * are appended to `names` (may be NULL). Set by the server. */
 	bool (*ready)(void *server, struct vigie_buffer *names);
 
+	/* Appends what the directives have to say of their state. Set by the server. */
+	void (*detail)(void *server, struct vigie_buffer *text);
+
 	/* Adds the metrics of the server and of every directive of every block. Set by the server. */
 	void (*metrics)(void *server, struct vigie_metrics *metrics);
 
@@ -105,6 +108,10 @@ struct vigie_directive {
 
 	/* Whether /ready may say so. Once true it is not asked again. NULL: always. */
 	bool (*ready)(void *instance);
+
+	/* Appends lines that say how ready it is and since when, for people (/ready/detail). NULL: nothing.
+	 */
+	void (*detail)(void *instance, struct vigie_buffer *text);
 };
 
 /* All directives in chain order, closed by NULL. */

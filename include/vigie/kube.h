@@ -62,6 +62,7 @@ struct vigie_watch_options {
 	double qps;                     /* requests a second to the API server; 0: 5, as client-go */
 	unsigned burst;                 /* 0: 10 */
 	unsigned max_inflight;          /* 0: no bound */
+	uint64_t silence_ms;            /* a stream that is silent for longer is replaced; 0: 90 s */
 };
 
 /* What a watcher tells of one kind. */
@@ -74,6 +75,30 @@ struct vigie_watch_state {
 	uint64_t watches;      /* watch streams begun */
 	uint64_t events;       /* objects received */
 	uint64_t bad_objects;  /* objects that could not be decoded or taken */
+};
+
+enum {
+	VIGIE_WATCH_STATUSES = 16, /* HTTP statuses that are counted apart */
+	VIGIE_WATCH_BOUNDS = 11
+};
+
+/* Upper bounds of durations, in seconds. */
+extern const double vigie_watch_bounds[VIGIE_WATCH_BOUNDS];
+
+struct vigie_watch_durations {
+	uint64_t counts[VIGIE_WATCH_BOUNDS + 1]; /* one for each bound, and above the last */
+	double sum;                              /* seconds */
+};
+
+/* What a watcher tells of its requests. */
+struct vigie_watch_requests {
+	struct {
+		long status; /* 0: no response */
+		uint64_t count;
+	} statuses[VIGIE_WATCH_STATUSES];
+	size_t status_count;
+	struct vigie_watch_durations lists;  /* from a list's or an initial stream's request to its end */
+	struct vigie_watch_durations limits; /* what requests waited for apiserver_qps */
 };
 
 /* Starts the watcher's thread: it owns the cluster from here to stop, is registered with RCU and is the only
@@ -90,6 +115,16 @@ void vigie_watcher_stop(struct vigie_watcher *watcher);
 /* A consistent copy of a kind's state. Any thread. */
 void vigie_watcher_state(struct vigie_watcher *watcher, enum vigie_kind kind,
 			 struct vigie_watch_state *state);
+
+/* A consistent copy of its requests' counts. Any thread. */
+void vigie_watcher_requests(struct vigie_watcher *watcher, struct vigie_watch_requests *requests);
+
+/* "HOST:PORT" of the API server. Borrowed until stop. */
+const char *vigie_watcher_host(const struct vigie_watcher *watcher);
+
+/* Has everything listed anew, past the caches of the API server, and the table brought in step with it. Any
+ * thread. */
+void vigie_watcher_resync(struct vigie_watcher *watcher);
 
 /* Reads `kubectl get services,endpointslices,namespaces,pods -A -o json` (a List, streamed: never held whole)
  * into a cluster, applies the selectors, sweeps and publishes. The calling thread is the writer. `error`

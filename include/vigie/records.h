@@ -28,6 +28,40 @@ struct vigie_records_count {
 };
 void vigie_records_count(const struct vigie_records *records, struct vigie_records_count *count);
 
+/* What the memory of the table and of its writer is for. */
+enum vigie_bytes {
+	VIGIE_BYTES_ANSWERS,   /* blobs that readers answer from */
+	VIGIE_BYTES_SERVICES,  /* Services, and their places in the table */
+	VIGIE_BYTES_SLICES,    /* EndpointSlices as the writer keeps them */
+	VIGIE_BYTES_ADDRESSES, /* which services have an address */
+	VIGIE_BYTES_NAMESPACES,
+	VIGIE_BYTES_PODS,
+	VIGIE_BYTES_RETIRED, /* taken out, and waiting for the last reader to leave */
+	VIGIE_BYTES
+};
+
+/* "answers", "services", …: static storage. */
+const char *vigie_bytes_text(enum vigie_bytes bytes);
+
+/* Bytes in use, as the allocator counts them (its own overhead included; hash buckets, which are a small
+ * part, are not). Any thread. */
+void vigie_records_bytes(const struct vigie_records *records, uint64_t bytes[VIGIE_BYTES]);
+
+enum { VIGIE_PROGRAMMING_BOUNDS = 20 };
+
+/* How long changes of headless services took from their cause (the annotation
+ * endpoints.kubernetes.io/last-change-trigger-time of a slice) to their publication. Seconds. */
+struct vigie_programming {
+	uint64_t counts[VIGIE_PROGRAMMING_BOUNDS + 1];
+	double sum;
+};
+
+/* 0.001, 0.002, 0.004, …: upper bounds in seconds. */
+extern const double vigie_programming_bounds[VIGIE_PROGRAMMING_BOUNDS];
+
+/* Any thread. */
+void vigie_records_programming(const struct vigie_records *records, struct vigie_programming *programming);
+
 enum vigie_pods { VIGIE_PODS_DISABLED, VIGIE_PODS_INSECURE, VIGIE_PODS_VERIFIED };
 
 /* How one `kubernetes` directive shows the table: its zones and options. Immutable once it serves. */

@@ -26,6 +26,16 @@ int64_t vigie_clock_wall(void)
 	return wall_source ? wall_source() : (int64_t)time(NULL);
 }
 
+double vigie_clock_wall_precise(void)
+{
+	struct timespec now;
+
+	if (wall_source)
+		return (double)wall_source();
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 void vigie_clock_set(uint64_t (*ms)(void), int64_t (*wall)(void))
 {
 	ms_source = ms;

@@ -108,6 +108,7 @@ static void stop(void *instance)
 {
 	struct kubernetes *kubernetes = instance;
 
+	kubernetes_signal_stop(kubernetes);
 	if (kubernetes->watcher)
 		vigie_watcher_stop(kubernetes->watcher);
 	kubernetes->watcher = NULL;
@@ -158,6 +159,8 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	}
 	kubernetes->view.records = kubernetes->records;
 	status = start_source(kubernetes, error);
+	if (!status && kubernetes_signal_start(kubernetes, block->process->loop))
+		status = vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 	if (status)
 		stop(kubernetes);
 	return status;
@@ -242,5 +245,7 @@ const struct vigie_directive vigie_directive_kubernetes = {
 	.start = start,
 	.stop = stop,
 	.serve = serve,
+	.metrics = kubernetes_metrics,
 	.ready = ready,
+	.detail = kubernetes_detail,
 };

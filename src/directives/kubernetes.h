@@ -31,7 +31,16 @@ struct kubernetes {
 	struct vigie_records *records;
 	struct vigie_cluster *cluster;
 	struct vigie_watcher *watcher;
+	struct kubernetes_signal *signal;
 };
+
+/* Hooks of the directive. */
+void kubernetes_metrics(void *instance, struct vigie_metrics *metrics);
+void kubernetes_detail(void *instance, struct vigie_buffer *text);
+
+/* SIGUSR2 has everything listed anew. The handle is owned by the loop once it is stopped. */
+enum vigie_status kubernetes_signal_start(struct kubernetes *kubernetes, uv_loop_t *loop);
+void kubernetes_signal_stop(struct kubernetes *kubernetes);
 
 /* Reads the directive of a block. The instance lives in the block's arena. */
 enum vigie_status kubernetes_read_options(struct vigie_block *block, const struct vigie_statement *statement,

@@ -4,7 +4,7 @@
 #include "kubernetes.h"
 #include "vigie/log.h"
 
-enum { TTL_DEFAULT = 5, TTL_MAX = 3600, STARTUP_MS = 5000, BURST_MAX = 1000000 };
+enum { TTL_DEFAULT = 5, TTL_MAX = 3600, STARTUP_MS = 5000, SILENCE_LEAST_MS = 1000, BURST_MAX = 1000000 };
 
 struct reader {
 	struct vigie_block *block;
@@ -259,6 +259,21 @@ static enum vigie_status read_startup_timeout(struct reader *reader, const struc
 						 reader->error);
 }
 
+/* Less than a second would take a server that is merely busy for a dead one. */
+static enum vigie_status read_watch_silence(struct reader *reader, const struct vigie_statement *option)
+{
+	enum vigie_status status = vigie_statement_args(option, 1, 1, reader->error);
+
+	if (!status)
+		status = vigie_duration_from_word(&option->args[0], &reader->kubernetes->watch.silence_ms,
+						  reader->error);
+	if (!status && reader->kubernetes->watch.silence_ms < SILENCE_LEAST_MS)
+		return vigie_word_error(reader->error, &option->args[0],
+					"'watch_silence' takes a second or more, not '%s'",
+					option->args[0].text);
+	return status;
+}
+
 static enum vigie_status read_qps(struct reader *reader, const struct vigie_statement *option)
 {
 	enum vigie_status status = vigie_statement_args(option, 1, 1, reader->error);
@@ -351,6 +366,7 @@ static const struct option {
 	{"startup_timeout", read_startup_timeout},
 	{"tls", read_tls},
 	{"ttl", read_ttl},
+	{"watch_silence", read_watch_silence},
 	{"zonal", read_zonal},
 };
 

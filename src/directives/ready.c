@@ -1,5 +1,5 @@
 /* `ready [ADDRESS] { monitor until-ready|continuously }`: 200 once every directive has been ready; refused
- * from SIGTERM on. */
+ * from SIGTERM on. /ready/detail says more, to people. */
 #include <string.h>
 
 #include "directives.h"
@@ -71,6 +71,14 @@ static unsigned respond(void *argument, struct vigie_http_response *response)
 	return 200;
 }
 
+static unsigned respond_detail(void *argument, struct vigie_http_response *response)
+{
+	struct ready *ready = argument;
+
+	ready->process->detail(ready->process->server, &response->body);
+	return ready->process->ready(ready->process->server, NULL) ? 200 : 503;
+}
+
 static enum vigie_status start(struct vigie_block *block, void *instance, struct vigie_error *error)
 {
 	struct ready *ready = instance;
@@ -79,6 +87,9 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 		vigie_http_serve(ready->process->http, ready->address, "/ready", respond, ready, &reason);
 
 	ready->serves = status == VIGIE_OK;
+	if (status == VIGIE_OK)
+		status = vigie_http_serve(ready->process->http, ready->address, "/ready/detail",
+					  respond_detail, ready, &reason);
 	if (status == VIGIE_OK || status == VIGIE_EEXIST)
 		return VIGIE_OK; /* several blocks may have one: it speaks for all */
 	return vigie_word_error(error, &ready->statement->name, "'ready': %s", reason.text);
@@ -88,8 +99,10 @@ static void stop(void *instance)
 {
 	struct ready *ready = instance;
 
-	if (ready->serves)
+	if (ready->serves) {
 		vigie_http_stop(ready->process->http, ready->address, "/ready");
+		vigie_http_stop(ready->process->http, ready->address, "/ready/detail");
+	}
 	ready->serves = false;
 }
 

@@ -1,6 +1,8 @@
 #include "decode.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
 	ADDRESSES_MAX = 100 /* of one endpoint or pod: the API's own limit */
@@ -234,6 +236,25 @@ static size_t count_addresses(const json_t *endpoints)
 	return count;
 }
 
+/* An RFC 3339 time with or without a fraction, in UTC; 0 when it is none. */
+static double read_time(const char *text)
+{
+	struct tm tm = {0};
+	const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+	double fraction = 0;
+	char *end;
+
+	if (!rest)
+		return 0;
+	if (*rest == '.') {
+		fraction = strtod(rest, &end);
+		rest = end;
+	}
+	return strcmp(rest, "Z") == 0 ? (double)timegm(&tm) + fraction : 0;
+}
+
+static const char trigger_annotation[] = "endpoints.kubernetes.io/last-change-trigger-time";
+
 static enum vigie_status decode_slice(struct decoder *decoder, const json_t *json,
 				      struct decoded_object *object)
 {
@@ -243,6 +264,8 @@ static enum vigie_status decode_slice(struct decoder *decoder, const json_t *jso
 	const char *type;
 	enum vigie_status status = get_text(decoder, json, "addressType", &type);
 
+	slice->triggered = read_time(json_string_value(json_object_get(
+		json_object_get(json_object_get(json, "metadata"), "annotations"), trigger_annotation)));
 	slice->service = find_label(&object->labels, "kubernetes.io/service-name");
 	if (!status && (!slice->service || !*slice->service || (type && strcmp(type, "FQDN") == 0)))
 		object->skip = true;
@@ -297,7 +320,6 @@ enum vigie_status decode_object(struct decoded_object *object, enum vigie_kind k
 {
 	struct decoder decoder = {arena, error};
 	const json_t *metadata;
-	const char *uid;
 	enum vigie_status status;
 
 	memset(object, 0, sizeof(*object));
@@ -313,10 +335,6 @@ enum vigie_status decode_object(struct decoded_object *object, enum vigie_kind k
 	if (!status && (!object->name || !*object->name))
 		status = vigie_error_set(error, VIGIE_EINVAL, "'name' is missing");
 	if (!status)
-		status = get_text(&decoder, metadata, "resourceVersion", &object->version);
-	if (!status)
-		status = get_text(&decoder, metadata, "uid", &uid);
-	if (!status)
 		status = get_labels(&decoder, metadata, &object->labels);
 	if (status)
 		return status;
@@ -324,20 +342,14 @@ enum vigie_status decode_object(struct decoded_object *object, enum vigie_kind k
 	case VIGIE_KIND_SERVICE:
 		object->service.namespace = object->namespace;
 		object->service.name = object->name;
-		object->service.uid = uid;
-		object->service.version = object->version;
 		return decode_service(&decoder, json, &object->service);
 	case VIGIE_KIND_SLICE:
 		object->slice.namespace = object->namespace;
 		object->slice.name = object->name;
-		object->slice.uid = uid;
-		object->slice.version = object->version;
 		return decode_slice(&decoder, json, object);
 	case VIGIE_KIND_POD:
 		object->pod.namespace = object->namespace;
 		object->pod.name = object->name;
-		object->pod.uid = uid;
-		object->pod.version = object->version;
 		return decode_pod(&decoder, json, &object->pod);
 	case VIGIE_KIND_NAMESPACE:
 	case VIGIE_KINDS:

@@ -19,7 +19,6 @@ struct decoded_labels {
 struct decoded_object {
 	const char *namespace;
 	const char *name;
-	const char *version; /* metadata.resourceVersion */
 	struct decoded_labels labels;
 	bool skip; /* not for DNS (a slice without a service, or of names): nothing to put, but a known one is
 		      gone */

@@ -117,9 +117,9 @@ void reflector_begin(struct reflector *reflector, char *path, size_t size)
 	reflector->began_ms = reflector->seen_ms = vigie_clock_ms();
 }
 
-bool reflector_is_silent(const struct reflector *reflector, uint64_t now_ms)
+uint64_t reflector_silence_ms(const struct reflector *reflector, uint64_t now_ms)
 {
-	return now_ms - reflector->seen_ms > REFLECTOR_SILENT_MS;
+	return now_ms > reflector->seen_ms ? now_ms - reflector->seen_ms : 0;
 }
 
 /* All is well: says so if it was not. */
@@ -341,6 +341,11 @@ static void start_over(struct reflector *reflector, bool quorum)
 	reflector->version[0] = 0;
 	reflector->next_page[0] = 0;
 	reflector->quorum = reflector->quorum || quorum;
+}
+
+void reflector_resync(struct reflector *reflector)
+{
+	start_over(reflector, true);
 }
 
 static uint64_t end_refused(struct reflector *reflector, int status, const char *text, uint64_t retry_after_s,

@@ -13,7 +13,6 @@ enum {
 	REFLECTOR_WATCH_LEAST_S = 300, /* timeoutSeconds of a watch: from this … */
 	REFLECTOR_WATCH_SPREAD_S =
 		300, /* … to this more, by chance, so that replicas do not reconnect together */
-	REFLECTOR_SILENT_MS = 90000,      /* bookmarks come each minute: a stream silent for longer is dead */
 	REFLECTOR_BACKOFF_MS = 800,       /* client-go's back-off: this, doubled for each failure … */
 	REFLECTOR_BACKOFF_MAX_MS = 30000, /* … up to this; by chance up to twice as long */
 	REFLECTOR_REFUSED_MAX_MS =
@@ -62,6 +61,10 @@ enum vigie_status reflector_init(struct reflector *reflector, enum vigie_kind ki
 				 struct vigie_cluster *cluster, const char *selector);
 void reflector_fini(struct reflector *reflector);
 
+/* The current state is not to be trusted: the next request is a list that no cache answers. What is served
+ * stays until it is complete. The current request must be ended by the caller. */
+void reflector_resync(struct reflector *reflector);
+
 /* Whether the next request is a list or an initial stream: only one of those is made at a time. */
 bool reflector_wants_list(const struct reflector *reflector);
 
@@ -78,7 +81,7 @@ bool reflector_data(struct reflector *reflector, const char *bytes, size_t lengt
  * when the token must be read again. */
 uint64_t reflector_end(struct reflector *reflector, const struct client_result *result, bool *refresh_token);
 
-/* Whether the current stream was silent for too long at `now_ms`. */
-bool reflector_is_silent(const struct reflector *reflector, uint64_t now_ms);
+/* How long the current stream has been silent at `now_ms`. */
+uint64_t reflector_silence_ms(const struct reflector *reflector, uint64_t now_ms);
 
 #endif

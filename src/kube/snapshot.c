@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <urcu-qsbr.h>
 
 #include "decode.h"
 #include "json_cut.h"
@@ -97,6 +98,7 @@ static enum vigie_status read_all(int file, const char *path, struct json_cut *c
 		if (got == 0)
 			return VIGIE_OK;
 		status = json_cut_feed(cut, bytes, (size_t)got);
+		rcu_quiescent_state(); /* the table's own threads wait for this one to grow it */
 		if (status)
 			return vigie_error_set(
 				error, status,

@@ -9,6 +9,7 @@
 
 #include "client.h"
 #include "reflector.h"
+#include "requests.h"
 #include "vigie/clock.h"
 #include "vigie/log.h"
 #include "vigie/random.h"
@@ -21,12 +22,14 @@ enum {
 };
 
 static const double qps_default = 5;
+static const uint64_t silence_default_ms = 90000; /* bookmarks come each minute: such a stream is dead */
 
 struct stream {
 	struct vigie_watcher *watcher;
 	struct reflector reflector;
 	struct client_request *request; /* NULL: none is under way */
 	uint64_t due_ms;                /* when the next may be made */
+	uint64_t waits_ms;              /* since when it waits for a token; 0: it does not */
 	bool wanted;                    /* the kind is watched */
 };
 
@@ -34,6 +37,7 @@ struct vigie_watcher {
 	uv_loop_t loop;
 	uv_thread_t thread;
 	uv_async_t stop;
+	uv_async_t resync;
 	uv_timer_t timer; /* the next thing to do */
 	struct client *client;
 	struct vigie_cluster *cluster;
@@ -45,9 +49,13 @@ struct vigie_watcher {
 	double tokens; /* requests that may be made now */
 	uint64_t tokens_ms;
 	unsigned max_inflight;
+	uint64_t silence_ms;
+	uint64_t publish_ms; /* when what publication has put off is due; 0: nothing */
 	bool stopping;
-	pthread_mutex_t lock; /* of `states`, which other threads read */
+	char host[256];
+	pthread_mutex_t lock; /* of what other threads read, below */
 	struct vigie_watch_state states[VIGIE_KINDS];
+	struct vigie_watch_requests requests;
 };
 
 /* Services first: the other kinds mean nothing without them. */
@@ -75,7 +83,35 @@ static void publish_state(struct stream *stream)
 	pthread_mutex_unlock(&watcher->lock);
 }
 
+/* Has the timer fire in `ms`, unless it will do so earlier. */
+static void wake_in(struct vigie_watcher *watcher, uint64_t ms)
+{
+	uv_handle_t *timer = (uv_handle_t *)&watcher->timer;
+
+	if (!watcher->stopping && (!uv_is_active(timer) || uv_timer_get_due_in(&watcher->timer) > ms))
+		uv_timer_start(&watcher->timer, on_timer, ms, 0);
+}
+
+/* The thread is online for RCU. */
+static void publish(struct vigie_watcher *watcher)
+{
+	uint64_t wait = vigie_cluster_publish(watcher->cluster);
+
+	watcher->publish_ms = wait ? vigie_clock_ms() + wait : 0;
+	if (wait)
+		wake_in(watcher, wait);
+}
+
 /* Every change to the table happens in here; the thread is offline for RCU otherwise. */
+static void count_list(const struct stream *stream)
+{
+	struct vigie_watcher *watcher = stream->watcher;
+
+	pthread_mutex_lock(&watcher->lock);
+	requests_time(&watcher->requests.lists, vigie_clock_ms() - stream->reflector.began_ms);
+	pthread_mutex_unlock(&watcher->lock);
+}
+
 static bool on_data(void *argument, const char *bytes, size_t length)
 {
 	struct stream *stream = argument;
@@ -84,12 +120,14 @@ static bool on_data(void *argument, const char *bytes, size_t length)
 
 	rcu_thread_online();
 	good = reflector_data(&stream->reflector, bytes, length);
-	vigie_cluster_publish(stream->watcher->cluster);
+	publish(stream->watcher);
 	rcu_thread_offline();
 	publish_state(stream);
-	if (listing && !reflector_is_listing(&stream->reflector) && !stream->watcher->stopping)
+	if (listing && !reflector_is_listing(&stream->reflector)) {
+		count_list(stream);
 		/* The next kind's turn to list; not from here, which is inside of curl. */
-		uv_timer_start(&stream->watcher->timer, on_timer, 0, 0);
+		wake_in(stream->watcher, 0);
+	}
 	return good;
 }
 
@@ -99,6 +137,11 @@ static void end(struct stream *stream, const struct client_result *result)
 	bool refresh_token;
 
 	stream->request = NULL;
+	if (stream->reflector.request == REFLECTOR_LIST)
+		count_list(stream);
+	pthread_mutex_lock(&watcher->lock);
+	requests_count(&watcher->requests, result->status);
+	pthread_mutex_unlock(&watcher->lock);
 	rcu_thread_online();
 	stream->due_ms = vigie_clock_ms() + reflector_end(&stream->reflector, result, &refresh_token);
 	rcu_thread_offline();
@@ -127,12 +170,16 @@ static uint64_t take_token(struct vigie_watcher *watcher, uint64_t now)
 	return 0;
 }
 
-static void begin(struct stream *stream)
+static void begin(struct stream *stream, uint64_t now)
 {
 	struct vigie_watcher *watcher = stream->watcher;
 	static const struct client_result no_memory = {.trouble = "out of memory", .body = ""};
 	char path[PATH_MAX_BYTES];
 
+	pthread_mutex_lock(&watcher->lock);
+	requests_time(&watcher->requests.limits, stream->waits_ms ? now - stream->waits_ms : 0);
+	pthread_mutex_unlock(&watcher->lock);
+	stream->waits_ms = 0;
 	rcu_thread_online();
 	reflector_begin(&stream->reflector, path, sizeof(path));
 	rcu_thread_offline();
@@ -168,6 +215,8 @@ static void plan(struct vigie_watcher *watcher)
 
 	if (watcher->stopping)
 		return;
+	if (watcher->publish_ms && watcher->publish_ms < next)
+		next = watcher->publish_ms > now ? watcher->publish_ms : now;
 	for (int i = 0; i < VIGIE_KINDS; i++) {
 		struct stream *stream = &watcher->streams[order[i]];
 		uint64_t wait;
@@ -176,10 +225,12 @@ static void plan(struct vigie_watcher *watcher)
 			continue;
 		wait = stream->due_ms > now ? stream->due_ms - now : take_token(watcher, now);
 		if (wait > 0) {
+			if (stream->due_ms <= now && stream->waits_ms == 0)
+				stream->waits_ms = now;
 			next = now + wait < next ? now + wait : next;
 			continue;
 		}
-		begin(stream);
+		begin(stream, now);
 	}
 	uv_timer_start(&watcher->timer, on_timer, next - now, 0);
 }
@@ -191,10 +242,15 @@ static void on_timer(uv_timer_t *timer)
 		.status = 200, .trouble = "the stream was silent for too long", .body = ""};
 	uint64_t now = vigie_clock_ms();
 
+	if (watcher->publish_ms && watcher->publish_ms <= now) {
+		rcu_thread_online();
+		publish(watcher);
+		rcu_thread_offline();
+	}
 	for (int kind = 0; kind < VIGIE_KINDS; kind++) {
 		struct stream *stream = &watcher->streams[kind];
 
-		if (!stream->request || !reflector_is_silent(&stream->reflector, now))
+		if (!stream->request || reflector_silence_ms(&stream->reflector, now) <= watcher->silence_ms)
 			continue;
 		client_cancel(stream->request);
 		end(stream, &silence);
@@ -214,6 +270,25 @@ static void on_stop(uv_async_t *async)
 	client_close(watcher->client);
 	uv_close((uv_handle_t *)&watcher->timer, NULL);
 	uv_close((uv_handle_t *)&watcher->stop, NULL);
+	uv_close((uv_handle_t *)&watcher->resync, NULL);
+}
+
+static void on_resync(uv_async_t *async)
+{
+	struct vigie_watcher *watcher = async->data;
+
+	if (watcher->stopping)
+		return;
+	for (int kind = 0; kind < VIGIE_KINDS; kind++) {
+		struct stream *stream = &watcher->streams[kind];
+
+		if (stream->request)
+			client_cancel(stream->request);
+		stream->request = NULL;
+		stream->due_ms = 0;
+		reflector_resync(&stream->reflector);
+	}
+	plan(watcher);
 }
 
 static void run(void *argument)
@@ -280,6 +355,15 @@ static void init_bucket(struct vigie_watcher *watcher, const struct vigie_watch_
 	watcher->max_inflight = options->max_inflight;
 }
 
+/* The server's URL without its scheme and path. */
+static void name_host(struct vigie_watcher *watcher, const struct vigie_kube_config *config)
+{
+	const char *host = strstr(config->server, "://");
+
+	host = host ? host + 3 : config->server;
+	snprintf(watcher->host, sizeof(watcher->host), "%.*s", (int)strcspn(host, "/"), host);
+}
+
 struct vigie_watcher *vigie_watcher_start(struct vigie_kube_config *config,
 					  const struct vigie_watch_options *options,
 					  struct vigie_cluster *cluster, struct vigie_error *error)
@@ -298,7 +382,10 @@ struct vigie_watcher *vigie_watcher_start(struct vigie_kube_config *config,
 	init_bucket(watcher, options);
 	uv_timer_init(&watcher->loop, &watcher->timer);
 	uv_async_init(&watcher->loop, &watcher->stop, on_stop);
-	watcher->timer.data = watcher->stop.data = watcher;
+	uv_async_init(&watcher->loop, &watcher->resync, on_resync);
+	watcher->timer.data = watcher->stop.data = watcher->resync.data = watcher;
+	watcher->silence_ms = options->silence_ms ? options->silence_ms : silence_default_ms;
+	name_host(watcher, config);
 	watcher->client = client_new(&watcher->loop, config);
 	if (!watcher->client || escape(&watcher->selector, options->selector) ||
 	    escape(&watcher->namespace_selector, options->namespace_selector) ||
@@ -315,6 +402,7 @@ fail:
 		client_close(watcher->client);
 	uv_close((uv_handle_t *)&watcher->timer, NULL);
 	uv_close((uv_handle_t *)&watcher->stop, NULL);
+	uv_close((uv_handle_t *)&watcher->resync, NULL);
 	uv_run(&watcher->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&watcher->loop);
 	watcher_free(watcher);
@@ -334,4 +422,21 @@ void vigie_watcher_state(struct vigie_watcher *watcher, enum vigie_kind kind, st
 	pthread_mutex_lock(&watcher->lock);
 	*state = watcher->states[kind];
 	pthread_mutex_unlock(&watcher->lock);
+}
+
+void vigie_watcher_requests(struct vigie_watcher *watcher, struct vigie_watch_requests *requests)
+{
+	pthread_mutex_lock(&watcher->lock);
+	*requests = watcher->requests;
+	pthread_mutex_unlock(&watcher->lock);
+}
+
+const char *vigie_watcher_host(const struct vigie_watcher *watcher)
+{
+	return watcher->host;
+}
+
+void vigie_watcher_resync(struct vigie_watcher *watcher)
+{
+	uv_async_send(&watcher->resync);
 }

@@ -41,4 +41,12 @@ bool vigie_address_from_label(uint8_t *address, const uint8_t *label);
  * that is an address will do. */
 bool vigie_address_from_pod_label(uint8_t *address, const uint8_t *label);
 
+/* v4 before v6: the order of the addresses in a blob. */
+static inline int address_compare(const uint8_t *a, const uint8_t *b)
+{
+	int v6 = !address_is_v4(a) - !address_is_v4(b);
+
+	return v6 ? v6 : memcmp(a, b, 16);
+}
+
 #endif

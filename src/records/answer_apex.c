@@ -1,5 +1,6 @@
 /* The zone's own records: SOA, NS, and the addresses of ns.dns.ZONE. */
 #include "lookup.h"
+#include "reverse.h"
 
 enum {
 	SOA_TTL_MAX = 300, /* seconds; as in CoreDNS */
@@ -39,8 +40,8 @@ void vigie_answer_soa(const struct lookup *lookup, enum vigie_section section)
 struct fronts {
 	const struct vigie_view *view;
 	size_t local; /* index of the address that is looked at */
-	struct cds_lfht_iter iter;
-	const struct reverse *at;
+	bool walks;   /* its services are being walked through */
+	struct reverse_walk walk;
 	const struct blob *blob;
 };
 
@@ -62,17 +63,22 @@ static const struct entry *next_front(struct fronts *fronts)
 
 	while (view->endpoints && fronts->local < view->local_count) {
 		const uint8_t *address = view->local[fronts->local].bytes;
+		const struct entry *entry;
+		bool cluster;
 		uint32_t index;
 
-		fronts->at = vigie_table_next_reverse(view->records, address, &fronts->iter, fronts->at);
-		if (!fronts->at) {
+		if (!fronts->walks)
+			vigie_reverse_begin(&fronts->walk, view->records, address);
+		entry = vigie_reverse_next(&fronts->walk, &cluster);
+		fronts->walks = entry != NULL;
+		if (!entry) {
 			fronts->local++;
 			continue;
 		}
-		fronts->blob = entry_blob(reverse_entry(fronts->at));
-		if (!reverse_is_cluster(fronts->at) && fronts->blob &&
-		    vigie_blob_find_address(fronts->blob, address, &index) && !was_met(fronts))
-			return reverse_entry(fronts->at);
+		fronts->blob = entry_blob(entry);
+		if (!cluster && fronts->blob && vigie_blob_find_address(fronts->blob, address, &index) &&
+		    !was_met(fronts))
+			return entry;
 	}
 	return NULL;
 }

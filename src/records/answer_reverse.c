@@ -1,5 +1,6 @@
 /* Names of addresses: PTR records. */
 #include "lookup.h"
+#include "reverse.h"
 
 /* Writes a PTR record unless another type is asked for: then it is enough that there is one. */
 static bool write_ptr(const struct lookup *lookup, const uint8_t *label, const struct entry *entry)
@@ -51,14 +52,15 @@ static bool write_endpoint(const struct lookup *lookup, const struct entry *entr
 /* The service whose cluster address it is wins over those that have it as an endpoint's. */
 static bool write_service(const struct lookup *lookup, const uint8_t *address)
 {
-	const struct reverse *reverse = NULL;
-	struct cds_lfht_iter iter;
+	struct reverse_walk walk;
+	const struct entry *entry;
+	bool cluster;
 
-	while ((reverse = vigie_table_next_reverse(lookup->view->records, address, &iter, reverse)) != NULL) {
-		const struct entry *entry = reverse_entry(reverse);
+	vigie_reverse_begin(&walk, lookup->view->records, address);
+	while ((entry = vigie_reverse_next(&walk, &cluster)) != NULL) {
 		const struct blob *blob = entry_blob(entry);
 
-		if (reverse_is_cluster(reverse) && space_exposed(entry->space) && blob &&
+		if (cluster && space_exposed(entry->space) && blob &&
 		    vigie_blob_is_cluster_address(blob, address) && write_ptr(lookup, NULL, entry))
 			return true;
 	}
@@ -67,17 +69,18 @@ static bool write_service(const struct lookup *lookup, const uint8_t *address)
 
 static bool write_endpoints(const struct lookup *lookup, const uint8_t *address)
 {
-	const struct reverse *reverse = NULL;
-	struct cds_lfht_iter iter;
+	struct reverse_walk walk;
+	const struct entry *entry;
+	bool cluster;
 	bool any = false;
 
 	if (!lookup->view->endpoints)
 		return false;
-	while ((reverse = vigie_table_next_reverse(lookup->view->records, address, &iter, reverse)) != NULL) {
-		const struct entry *entry = reverse_entry(reverse);
+	vigie_reverse_begin(&walk, lookup->view->records, address);
+	while ((entry = vigie_reverse_next(&walk, &cluster)) != NULL) {
 		const struct blob *blob = entry_blob(entry);
 
-		if (!reverse_is_cluster(reverse) && space_exposed(entry->space) && blob)
+		if (!cluster && space_exposed(entry->space) && blob)
 			any = write_endpoint(lookup, entry, blob, address) || any;
 	}
 	return any;

@@ -16,6 +16,29 @@ static uint32_t lower_bound(const uint8_t *addresses, uint32_t count, size_t siz
 	return low;
 }
 
+bool vigie_blob_next_address(const struct blob *blob, uint32_t *at, uint8_t *address, bool *cluster)
+{
+	if (!blob)
+		return false;
+	for (; *at < 2; ++*at) {
+		if (*at == 0 ? !blob->has_v4 : !blob->has_v6)
+			continue;
+		if (*at == 0)
+			address_from_v4(address, blob->v4);
+		else
+			memcpy(address, blob->v6, 16);
+		*cluster = true;
+		++*at;
+		return true;
+	}
+	if (*at - 2 == blob->v4_count + blob->v6_count)
+		return false;
+	*cluster = false;
+	blob_address(blob, *at - 2, address);
+	++*at;
+	return true;
+}
+
 bool vigie_blob_find_address(const struct blob *blob, const uint8_t *address, uint32_t *index)
 {
 	const uint8_t *addresses = blob_at(blob, blob->v6_at);

@@ -118,6 +118,10 @@ static inline uint16_t port_number(const uint8_t *port)
 	return (uint16_t)(port[PORT_NUMBER] << 8 | port[PORT_NUMBER + 1]);
 }
 
+/* The addresses of a blob (NULL has none), one after another, from `*at` 0 on: the cluster's for the service,
+ * then those of endpoints, sorted. */
+bool vigie_blob_next_address(const struct blob *blob, uint32_t *at, uint8_t *address, bool *cluster);
+
 /* The index of an endpoint's address; false when no endpoint has it. */
 bool vigie_blob_find_address(const struct blob *blob, const uint8_t *address, uint32_t *index);
 

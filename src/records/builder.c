@@ -107,12 +107,9 @@ static enum vigie_status read_slice(struct build *build, const struct slice *sli
 	return VIGIE_OK;
 }
 
-/* v4 before v6: the order of address indexes. */
 static int compare_addresses(const struct draft *a, const struct draft *b)
 {
-	int v6 = !address_is_v4(a->address) - !address_is_v4(b->address);
-
-	return v6 ? v6 : memcmp(a->address, b->address, 16);
+	return address_compare(a->address, b->address);
 }
 
 static int compare_labels(const uint8_t *a, const uint8_t *b)
@@ -247,7 +244,7 @@ static void write_pieces(const struct build *build, struct blob *blob, uint32_t 
 }
 
 /* Writes it all into one zeroed piece of memory: two blobs of the same content are the same bytes. */
-static struct blob *assemble(const struct build *build)
+static struct blob *assemble(struct vigie_records *records, const struct build *build)
 {
 	const struct service *service = build->service;
 	size_t pieces = pieces_length(&build->sets) + pieces_length(&build->zones);
@@ -291,7 +288,7 @@ static struct blob *assemble(const struct build *build)
 		memcpy(layout.v6, service->v6, sizeof(layout.v6));
 	}
 
-	blob = calloc(1, size);
+	blob = vigie_piece_new(records, VIGIE_BYTES_ANSWERS, size);
 	if (!blob)
 		return NULL;
 	memcpy(blob, &layout, sizeof(layout));
@@ -305,7 +302,8 @@ static struct blob *assemble(const struct build *build)
 	return blob;
 }
 
-enum vigie_status vigie_blob_build(const struct holding *holding, struct blob **blob)
+enum vigie_status vigie_blob_build(struct vigie_records *records, const struct holding *holding,
+				   struct blob **blob)
 {
 	struct build build = {.service = holding->service};
 	enum vigie_status status = VIGIE_ENOMEM;
@@ -329,7 +327,7 @@ enum vigie_status vigie_blob_build(const struct holding *holding, struct blob **
 						  read_slice(&build, slice) != VIGIE_OK) goto done;
 	if (sort_rows(&build) != VIGIE_OK)
 		goto done;
-	*blob = assemble(&build);
+	*blob = assemble(records, &build);
 	status = *blob ? VIGIE_OK : VIGIE_ENOMEM;
 done:
 	free(build.rows);

@@ -59,14 +59,14 @@ void vigie_cluster_free(struct vigie_cluster *cluster)
 
 	if (!cluster)
 		return;
-	vigie_table_free(cluster->records, cluster->slices);
-	vigie_table_free(cluster->records, cluster->pods);
+	vigie_table_free(cluster->records, cluster->slices, VIGIE_BYTES_SLICES);
+	vigie_table_free(cluster->records, cluster->pods, VIGIE_BYTES_PODS);
 	cds_lfht_for_each_entry(cluster->records->services, &iter, entry, node)
 	{
 		if (!entry->holding)
 			continue;
-		free(entry->holding->service);
-		free(entry->holding);
+		vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, entry->holding->service);
+		vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, entry->holding);
 		entry->holding = NULL;
 	}
 	vigie_table_flush(cluster->records);

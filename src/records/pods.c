@@ -40,7 +40,7 @@ static bool show_address(struct vigie_cluster *cluster, struct space *space, con
 	struct pod_address *shown = vigie_table_find_pod(cluster->records, space, address);
 
 	if (!shown) {
-		shown = calloc(1, sizeof(*shown));
+		shown = vigie_piece_new(cluster->records, VIGIE_BYTES_PODS, sizeof(*shown));
 		if (!shown)
 			return false;
 		shown->space = space;
@@ -60,7 +60,7 @@ static void hide_addresses(struct vigie_cluster *cluster, const struct pod *pod,
 		if (--shown->users > 0)
 			continue;
 		cds_lfht_del(cluster->records->pods, &shown->node);
-		vigie_table_retire(cluster->records, shown);
+		vigie_piece_retire(cluster->records, VIGIE_BYTES_PODS, shown);
 	}
 }
 
@@ -70,7 +70,7 @@ static void drop_pod(struct vigie_cluster *cluster, struct pod *pod)
 	pod->space->users--;
 	vigie_store_drop_space(cluster, pod->space);
 	cds_lfht_del(cluster->pods, &pod->node);
-	vigie_table_retire(cluster->records, pod);
+	vigie_piece_retire(cluster->records, VIGIE_BYTES_PODS, pod);
 	__atomic_fetch_sub(&cluster->records->count.pods, 1, __ATOMIC_RELAXED);
 	cluster->changed = true;
 }
@@ -87,9 +87,11 @@ static bool show_addresses(struct vigie_cluster *cluster, const struct pod *pod)
 	return true;
 }
 
-static struct pod *pack(const struct vigie_pod *pod, const uint8_t *key, size_t key_length)
+static struct pod *pack(struct vigie_cluster *cluster, const struct vigie_pod *pod, const uint8_t *key,
+			size_t key_length)
 {
-	struct pod *packed = calloc(1, sizeof(*packed) + 16 * pod->address_count + key_length);
+	struct pod *packed = vigie_piece_new(cluster->records, VIGIE_BYTES_PODS,
+					     sizeof(*packed) + 16 * pod->address_count + key_length);
 
 	if (!packed)
 		return NULL;
@@ -103,7 +105,6 @@ static struct pod *pack(const struct vigie_pod *pod, const uint8_t *key, size_t 
 
 enum vigie_status vigie_cluster_put_pod(struct vigie_cluster *cluster, const struct vigie_pod *pod)
 {
-	uint64_t identity = vigie_store_identity(pod->uid, pod->version);
 	uint8_t label[1 + VIGIE_LABEL_MAX];
 	uint8_t key[OBJECT_KEY_MAX];
 	size_t key_length = vigie_store_key(key, pod->namespace, pod->name);
@@ -113,20 +114,20 @@ enum vigie_status vigie_cluster_put_pod(struct vigie_cluster *cluster, const str
 	if (key_length == 0 || vigie_store_label(label, pod->namespace) == 0)
 		return VIGIE_EINVAL;
 	held = find_pod(cluster, key, key_length);
-	if (held && identity && held->identity == identity) {
-		held->seen = cluster->generation[VIGIE_KIND_POD];
-		return VIGIE_OK;
-	}
-	packed = pack(pod, key, key_length);
+	packed = pack(cluster, pod, key, key_length);
 	if (!packed)
 		return VIGIE_ENOMEM;
-	packed->identity = identity;
 	packed->seen = cluster->generation[VIGIE_KIND_POD];
+	if (held && store_is_same(held, pod_size(held), packed, pod_size(packed), POD_SAME)) {
+		held->seen = packed->seen;
+		vigie_piece_free(cluster->records, VIGIE_BYTES_PODS, packed);
+		return VIGIE_OK;
+	}
 	packed->space = vigie_store_space(cluster, label);
 	if (!packed->space || !show_addresses(cluster, packed)) {
 		if (packed->space)
 			vigie_store_drop_space(cluster, packed->space);
-		free(packed);
+		vigie_piece_free(cluster->records, VIGIE_BYTES_PODS, packed);
 		return VIGIE_ENOMEM;
 	}
 	packed->space->users++;

@@ -1,85 +1,69 @@
 /* Publication: a dirty service's new blob takes the place of its old one, and its addresses follow. */
-#include <stdlib.h>
-
+#include "programming.h"
+#include "reverse.h"
 #include "store.h"
 #include "vigie/clock.h"
 #include "vigie/log.h"
 
-/* The addresses of a blob, one after another: the cluster's, then those of endpoints. */
-static bool next_address(const struct blob *blob, uint32_t *at, uint8_t *address, bool *cluster)
-{
-	if (!blob)
-		return false;
-	for (; *at < 2; ++*at) {
-		if (*at == 0 ? !blob->has_v4 : !blob->has_v6)
-			continue;
-		if (*at == 0)
-			address_from_v4(address, blob->v4);
-		else
-			memcpy(address, blob->v6, 16);
-		*cluster = true;
-		++*at;
-		return true;
-	}
-	if (*at - 2 == blob->v4_count + blob->v6_count)
-		return false;
-	*cluster = false;
-	blob_address(blob, *at - 2, address);
-	++*at;
-	return true;
-}
+enum {
+	LARGE_ROWS = 4000, /* rows of a service that is worth a look at the clock */
+	REST = 4           /* times that a large service rests for as long as compiling it took */
+};
 
-static bool has_address(const struct blob *blob, const uint8_t *address, bool cluster)
-{
-	uint32_t index;
+/* Calls back for each of the addresses of `blob` that `other` has not (either may be NULL). Both are sorted.
+ */
+typedef void each_address(struct vigie_cluster *cluster, const struct entry *entry, const uint8_t *address,
+			  bool is_cluster);
 
-	if (!blob)
-		return false;
-	return cluster ? vigie_blob_is_cluster_address(blob, address)
-		       : vigie_blob_find_address(blob, address, &index);
-}
-
-/* Makes the nodes of all addresses that `blob` has and `old` has not, without showing any of them. A NULL
- * ends the list that `*nodes` (owned by the caller) is. */
-static enum vigie_status make_nodes(const struct entry *entry, const struct blob *blob,
-				    const struct blob *old, struct reverse ***nodes)
+static size_t each_difference(struct vigie_cluster *cluster, const struct entry *entry,
+			      const struct blob *blob, const struct blob *other, each_address *each)
 {
+	uint32_t others = other ? other->v4_count + other->v6_count : 0;
 	uint8_t address[16];
+	uint8_t behind[16]; /* the other's first address that is not below */
+	uint32_t at_other = 0;
 	size_t count = 0;
-	bool cluster;
+	bool is_cluster;
 
-	for (uint32_t at = 0; next_address(blob, &at, address, &cluster);)
-		count += !has_address(old, address, cluster);
-	*nodes = calloc(count + 1, sizeof(**nodes));
-	if (!*nodes)
-		return VIGIE_ENOMEM;
-	count = 0;
-	for (uint32_t at = 0; next_address(blob, &at, address, &cluster);) {
-		struct reverse *node;
-
-		if (has_address(old, address, cluster))
-			continue;
-		node = calloc(1, sizeof(*node));
-		if (!node)
-			goto fail;
-		node->owner = (uintptr_t)entry | cluster;
-		memcpy(node->address, address, 16);
-		(*nodes)[count++] = node;
+	if (others > 0)
+		blob_address(other, 0, behind);
+	for (uint32_t at = 0; vigie_blob_next_address(blob, &at, address, &is_cluster);) {
+		if (is_cluster) {
+			if (other && vigie_blob_is_cluster_address(other, address))
+				continue;
+		} else {
+			while (at_other < others && address_compare(behind, address) < 0) {
+				if (++at_other < others)
+					blob_address(other, at_other, behind);
+			}
+			if (at_other < others && memcmp(behind, address, 16) == 0)
+				continue;
+		}
+		count++;
+		if (each)
+			each(cluster, entry, address, is_cluster);
 	}
-	return VIGIE_OK;
-fail:
-	while (count-- > 0)
-		free((*nodes)[count]);
-	free(*nodes);
-	return VIGIE_ENOMEM;
+	return count;
+}
+
+static void show_address(struct vigie_cluster *cluster, const struct entry *entry, const uint8_t *address,
+			 bool is_cluster)
+{
+	vigie_reverse_add(cluster->records, entry, address, is_cluster);
+}
+
+static void hide_address(struct vigie_cluster *cluster, const struct entry *entry, const uint8_t *address,
+			 bool is_cluster)
+{
+	vigie_reverse_remove(cluster->records, entry, address, is_cluster);
 }
 
 static void forget_entry(struct vigie_cluster *cluster, struct entry *entry)
 {
 	cds_lfht_del(cluster->records->services, &entry->node);
-	free(entry->holding);
+	vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, entry->holding);
 	entry->space->users--;
-	vigie_table_retire(cluster->records, entry);
+	vigie_piece_retire(cluster->records, VIGIE_BYTES_SERVICES, entry);
 	vigie_store_drop_space(cluster, entry->space);
 }
 
@@ -95,58 +79,77 @@ static bool same_blob(const struct blob *a, const struct blob *b)
 static enum vigie_status publish_entry(struct vigie_cluster *cluster, struct entry *entry, bool *changed)
 {
 	const struct blob *old = entry->blob;
-	struct reverse **nodes;
-	uint8_t address[16];
+	struct vigie_records *records = cluster->records;
 	struct blob *blob;
-	bool is_cluster;
 
-	if (vigie_blob_build(entry->holding, &blob) != VIGIE_OK)
+	if (vigie_blob_build(records, entry->holding, &blob) != VIGIE_OK)
 		return VIGIE_ENOMEM;
 	if (same_blob(blob, old)) {
-		free(blob);
+		vigie_piece_free(records, VIGIE_BYTES_ANSWERS, blob);
 		return VIGIE_OK;
 	}
-	if (make_nodes(entry, blob, old, &nodes) != VIGIE_OK) {
-		free(blob);
+	if (vigie_reverse_reserve(records, each_difference(cluster, entry, blob, old, NULL)) != VIGIE_OK) {
+		vigie_piece_free(records, VIGIE_BYTES_ANSWERS, blob);
 		return VIGIE_ENOMEM;
 	}
-	for (size_t i = 0; nodes[i]; i++)
-		vigie_table_add_reverse(cluster->records, nodes[i]);
-	free(nodes);
+	each_difference(cluster, entry, blob, old, show_address);
 	__atomic_store_n(&entry->blob, blob, __ATOMIC_RELEASE);
-	for (uint32_t at = 0; next_address(old, &at, address, &is_cluster);)
-		if (!has_address(blob, address, is_cluster))
-			vigie_table_remove_reverse(cluster->records, entry, address, is_cluster);
-	vigie_table_retire(cluster->records, (void *)(uintptr_t)old);
+	each_difference(cluster, entry, old, blob, hide_address);
+	vigie_piece_retire(records, VIGIE_BYTES_ANSWERS, (void *)(uintptr_t)old);
 	*changed = true;
 	return VIGIE_OK;
 }
 
-/* Publishes all dirty services; what memory is out for stays dirty. */
-static bool publish_services(struct vigie_cluster *cluster)
+/* Compiles a service. Compiling a very large one takes milliseconds: then it rests for a few times as long,
+ * so that a burst of its slices costs a share of the processor and not all of it. */
+static enum vigie_status publish_holding(struct vigie_cluster *cluster, struct holding *holding,
+					 bool *changed)
+{
+	const struct blob *blob = holding->entry->blob;
+	bool large = blob && blob->row_count >= LARGE_ROWS;
+	uint64_t began = large ? vigie_clock_ms() : 0;
+	enum vigie_status status = publish_entry(cluster, holding->entry, changed);
+
+	if (large) {
+		uint64_t ended = vigie_clock_ms();
+
+		holding->due_ms = ended + (ended - began) * REST;
+	}
+	return status;
+}
+
+/* Publishes the dirty services; those that rest (unless `all`), and what memory is out for, stay dirty.
+ * Returns how long until the first of them is due, 0 when none rests. */
+static uint64_t publish_services(struct vigie_cluster *cluster, bool all, bool *changed)
 {
 	struct holding *holding;
 	struct holding *next;
-	bool changed = false;
+	uint64_t now = cds_list_empty(&cluster->dirty) ? 0 : vigie_clock_ms();
+	uint64_t wait = 0;
 	size_t waiting = 0;
 
 	cds_list_for_each_entry_safe(holding, next, &cluster->dirty, dirty)
 	{
-		struct entry *entry = holding->entry;
+		if (!all && holding->due_ms > now) {
+			uint64_t rest = holding->due_ms - now;
 
-		if (publish_entry(cluster, entry, &changed) != VIGIE_OK) {
+			wait = wait == 0 || rest < wait ? rest : wait;
+			continue;
+		}
+		if (publish_holding(cluster, holding, changed) != VIGIE_OK) {
 			waiting++;
 			continue;
 		}
 		cds_list_del(&holding->dirty);
 		holding->is_dirty = false;
+		vigie_programming_count(cluster->records, holding);
 		if (!holding->service && cds_list_empty(&holding->slices))
-			forget_entry(cluster, entry);
+			forget_entry(cluster, holding->entry);
 	}
 	if (waiting > 0)
 		vigie_log(VIGIE_LOG_ERROR, "kubernetes",
 			  "out of memory: %zu services keep their old records until it is there", waiting);
-	return changed;
+	return wait;
 }
 
 static bool all_swept(const struct vigie_cluster *cluster)
@@ -157,10 +160,12 @@ static bool all_swept(const struct vigie_cluster *cluster)
 	return true;
 }
 
-void vigie_cluster_publish(struct vigie_cluster *cluster)
+uint64_t vigie_cluster_publish(struct vigie_cluster *cluster)
 {
 	struct vigie_records *records = cluster->records;
-	bool changed = publish_services(cluster) || cluster->changed;
+	bool complete = !records->synced && all_swept(cluster);
+	bool changed = cluster->changed;
+	uint64_t wait = publish_services(cluster, complete, &changed);
 	uint32_t now = (uint32_t)vigie_clock_wall();
 
 	/* A clock that was set back does not take the serial with it. */
@@ -168,6 +173,7 @@ void vigie_cluster_publish(struct vigie_cluster *cluster)
 		__atomic_store_n(&records->serial, now, __ATOMIC_RELAXED);
 	cluster->changed = false;
 	vigie_table_flush(records);
-	if (!records->synced && all_swept(cluster) && cds_list_empty(&cluster->dirty))
+	if (complete && cds_list_empty(&cluster->dirty))
 		__atomic_store_n(&records->synced, true, __ATOMIC_RELEASE);
+	return wait;
 }

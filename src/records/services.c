@@ -38,7 +38,7 @@ static enum service_kind read_external(const struct vigie_service *service, stru
 	return SERVICE_EXTERNAL;
 }
 
-static struct service *pack(const struct vigie_service *service)
+static struct service *pack(struct vigie_cluster *cluster, const struct vigie_service *service)
 {
 	size_t ports_length = vigie_store_ports_size(service->ports, service->port_count);
 	enum service_kind kind = SERVICE_CLUSTER_IP;
@@ -51,7 +51,8 @@ static struct service *pack(const struct vigie_service *service)
 		kind = SERVICE_HEADLESS;
 	else if (service->address_count == 0)
 		kind = SERVICE_ABSENT;
-	packed = calloc(1, sizeof(*packed) + ports_length + target.length);
+	packed = vigie_piece_new(cluster->records, VIGIE_BYTES_SERVICES,
+				 sizeof(*packed) + ports_length + target.length);
 	if (!packed)
 		return NULL;
 	packed->kind = (uint8_t)kind;
@@ -77,12 +78,11 @@ static struct service *pack(const struct vigie_service *service)
 enum vigie_status vigie_cluster_put_service(struct vigie_cluster *cluster,
 					    const struct vigie_service *service)
 {
-	uint64_t identity = vigie_store_identity(service->uid, service->version);
-	uint32_t generation = cluster->generation[VIGIE_KIND_SERVICE];
 	uint8_t key[KEY_MAX];
 	size_t service_length;
 	size_t length = make_key(key, service->name, service->namespace, &service_length);
 	struct service *packed;
+	struct service *held;
 	struct entry *entry;
 
 	if (length == 0) {
@@ -91,25 +91,24 @@ enum vigie_status vigie_cluster_put_service(struct vigie_cluster *cluster,
 			  service->namespace ? service->namespace : "", service->name ? service->name : "");
 		return VIGIE_EINVAL;
 	}
-	entry = vigie_table_find(cluster->records, key, length);
-	if (entry && entry->holding && entry->holding->service && identity &&
-	    entry->holding->service->identity == identity) {
-		entry->holding->service->seen = generation;
-		return VIGIE_OK;
-	}
-	packed = pack(service);
+	packed = pack(cluster, service);
 	if (!packed)
 		return VIGIE_ENOMEM;
-	packed->identity = identity;
-	packed->seen = generation;
+	packed->seen = cluster->generation[VIGIE_KIND_SERVICE];
 	entry = vigie_store_entry(cluster, key, service_length, length);
 	if (!entry) {
-		free(packed);
+		vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, packed);
 		return VIGIE_ENOMEM;
 	}
-	if (!entry->holding->service)
+	held = entry->holding->service;
+	if (held && store_is_same(held, service_size(held), packed, service_size(packed), SERVICE_SAME)) {
+		held->seen = packed->seen;
+		vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, packed);
+		return VIGIE_OK;
+	}
+	if (!held)
 		__atomic_fetch_add(&cluster->records->count.services, 1, __ATOMIC_RELAXED);
-	free(entry->holding->service);
+	vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, held);
 	entry->holding->service = packed;
 	vigie_store_touch(cluster, entry);
 	return VIGIE_OK;
@@ -117,7 +116,7 @@ enum vigie_status vigie_cluster_put_service(struct vigie_cluster *cluster,
 
 static void drop_service(struct vigie_cluster *cluster, struct entry *entry)
 {
-	free(entry->holding->service);
+	vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, entry->holding->service);
 	entry->holding->service = NULL;
 	__atomic_fetch_sub(&cluster->records->count.services, 1, __ATOMIC_RELAXED);
 	vigie_store_touch(cluster, entry);

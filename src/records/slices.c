@@ -137,8 +137,9 @@ static struct slice *pack(const struct vigie_cluster *cluster, const struct vigi
 	for (size_t i = 0; i < slice->endpoint_count; i++)
 		if (slice->endpoints[i].ready)
 			add_endpoint(cluster, &packing, &slice->endpoints[i]);
-	packed = calloc(1, sizeof(*packed) + ports_length + packing.zones_length + packing.endpoints_length +
-				   key_length);
+	packed = vigie_piece_new(cluster->records, VIGIE_BYTES_SLICES,
+				 sizeof(*packed) + ports_length + packing.zones_length +
+					 packing.endpoints_length + key_length);
 	if (!packed)
 		goto done;
 	packed->endpoint_count = packing.endpoint_count;
@@ -167,7 +168,7 @@ static void drop_slice(struct vigie_cluster *cluster, struct slice *slice)
 	cds_lfht_del(cluster->slices, &slice->node);
 	__atomic_fetch_sub(&cluster->records->count.endpoints, slice->endpoint_count, __ATOMIC_RELAXED);
 	/* No reader looks here, but the table's own resizing thread may. */
-	vigie_table_retire(cluster->records, slice);
+	vigie_piece_retire(cluster->records, VIGIE_BYTES_SLICES, slice);
 }
 
 static enum vigie_status put(struct vigie_cluster *cluster, const struct vigie_slice *slice,
@@ -191,13 +192,22 @@ static enum vigie_status put(struct vigie_cluster *cluster, const struct vigie_s
 	packed->entry =
 		vigie_store_entry(cluster, service_key, service_length, service_length + namespace_length);
 	if (!packed->entry) {
-		free(packed);
+		vigie_piece_free(cluster->records, VIGIE_BYTES_SLICES, packed);
 		return VIGIE_ENOMEM;
 	}
-	packed->identity = vigie_store_identity(slice->uid, slice->version);
 	packed->seen = cluster->generation[VIGIE_KIND_SLICE];
+	if (held && held->entry == packed->entry &&
+	    store_is_same(held, slice_size(held), packed, slice_size(packed), SLICE_SAME)) {
+		held->seen = packed->seen;
+		vigie_piece_free(cluster->records, VIGIE_BYTES_SLICES, packed);
+		return VIGIE_OK;
+	}
 	if (held)
 		drop_slice(cluster, held);
+	/* The first list tells of what happened long ago. */
+	if (cluster->records->synced && slice->triggered > 0 &&
+	    (packed->entry->holding->triggered == 0 || slice->triggered < packed->entry->holding->triggered))
+		packed->entry->holding->triggered = slice->triggered;
 	cds_list_add_tail(&packed->list, &packed->entry->holding->slices);
 	vigie_store_touch(cluster, packed->entry);
 	cds_lfht_node_init(&packed->node);
@@ -208,7 +218,6 @@ static enum vigie_status put(struct vigie_cluster *cluster, const struct vigie_s
 
 enum vigie_status vigie_cluster_put_slice(struct vigie_cluster *cluster, const struct vigie_slice *slice)
 {
-	uint64_t identity = vigie_store_identity(slice->uid, slice->version);
 	uint8_t key[OBJECT_KEY_MAX];
 	size_t key_length = vigie_store_key(key, slice->namespace, slice->name);
 	struct slice *held;
@@ -216,10 +225,6 @@ enum vigie_status vigie_cluster_put_slice(struct vigie_cluster *cluster, const s
 	if (key_length == 0)
 		return VIGIE_EINVAL;
 	held = find_slice(cluster, key, key_length);
-	if (held && identity && held->identity == identity) {
-		held->seen = cluster->generation[VIGIE_KIND_SLICE];
-		return VIGIE_OK;
-	}
 	if (!slice->service || !*slice->service) {
 		if (held)
 			drop_slice(cluster, held);

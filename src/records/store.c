@@ -27,22 +27,6 @@ size_t vigie_store_label(uint8_t *wire, const char *text)
 	return 1 + length;
 }
 
-uint64_t vigie_store_identity(const char *uid, const char *version)
-{
-	enum {
-		IDENTITY_MAX = 256 /* bytes looked at: a UUID has 36, a version at most 20 */
-	};
-	char text[IDENTITY_MAX];
-	int length;
-
-	if (!version || !*version)
-		return 0;
-	length = snprintf(text, sizeof(text), "%s/%s", uid ? uid : "", version);
-	if (length < 0 || (size_t)length >= sizeof(text))
-		return 0;
-	return vigie_hash(text, (size_t)length) | 1;
-}
-
 size_t vigie_store_key(uint8_t key[OBJECT_KEY_MAX], const char *namespace, const char *name)
 {
 	size_t namespace_length = namespace ? strlen(namespace) : 0;
@@ -116,7 +100,7 @@ struct space *vigie_store_space(struct vigie_cluster *cluster, const uint8_t *la
 
 	if (space)
 		return space;
-	space = calloc(1, sizeof(*space) + 1 + label[0]);
+	space = vigie_piece_new(cluster->records, VIGIE_BYTES_NAMESPACES, sizeof(*space) + 1 + label[0]);
 	if (!space)
 		return NULL;
 	memcpy(space->label, label, 1U + label[0]);
@@ -131,7 +115,7 @@ void vigie_store_drop_space(struct vigie_cluster *cluster, struct space *space)
 	if (space->present || space->users > 0)
 		return;
 	cds_lfht_del(cluster->records->spaces, &space->node);
-	vigie_table_retire(cluster->records, space);
+	vigie_piece_retire(cluster->records, VIGIE_BYTES_NAMESPACES, space);
 }
 
 enum vigie_status vigie_cluster_put_namespace(struct vigie_cluster *cluster, const char *name)
@@ -195,7 +179,7 @@ struct entry *vigie_store_entry(struct vigie_cluster *cluster, const uint8_t *ke
 
 	if (entry && entry->holding)
 		return entry;
-	holding = calloc(1, sizeof(*holding));
+	holding = vigie_piece_new(cluster->records, VIGIE_BYTES_SERVICES, sizeof(*holding));
 	if (!holding)
 		return NULL;
 	CDS_INIT_LIST_HEAD(&holding->slices);
@@ -208,7 +192,7 @@ struct entry *vigie_store_entry(struct vigie_cluster *cluster, const uint8_t *ke
 	space = vigie_store_space(cluster, key + service_length);
 	if (!space)
 		goto fail;
-	entry = calloc(1, sizeof(*entry) + length);
+	entry = vigie_piece_new(cluster->records, VIGIE_BYTES_SERVICES, sizeof(*entry) + length);
 	if (!entry) {
 		vigie_store_drop_space(cluster, space);
 		goto fail;
@@ -222,7 +206,7 @@ struct entry *vigie_store_entry(struct vigie_cluster *cluster, const uint8_t *ke
 	vigie_table_add_entry(cluster->records, entry);
 	return entry;
 fail:
-	free(holding);
+	vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, holding);
 	return NULL;
 }
 

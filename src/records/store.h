@@ -14,10 +14,12 @@ enum service_kind {
 	SERVICE_EXTERNAL
 };
 
+/* Objects say the same when they are the same bytes from SAME on: what comes before is the writer's own.
+ * Contents are compared, not resourceVersions: these come again after etcd was restored from a backup. */
+
 /* A Service object. */
 struct service {
-	uint64_t identity; /* of uid and version; 0: never the same */
-	uint32_t seen;     /* the generation of the last list or event that had it */
+	uint32_t seen; /* the generation of the last list or event that had it */
 	uint8_t kind;
 	bool has_v4;
 	bool has_v6;
@@ -33,12 +35,18 @@ struct service {
  * or 16 bytes of address, and the label when it has one of its own. */
 enum { ENDPOINT_V6 = 1, ENDPOINT_NAMED = 2 };
 
+enum { SERVICE_SAME = offsetof(struct service, kind) };
+
+static inline size_t service_size(const struct service *service)
+{
+	return sizeof(*service) + service->ports_length + service->target_length;
+}
+
 /* The part of an EndpointSlice object that DNS shows: its ready endpoints. */
 struct slice {
 	struct cds_lfht_node node;
 	struct cds_list_head list; /* of the holding */
 	struct entry *entry;
-	uint64_t identity;
 	uint32_t seen;
 	uint32_t endpoint_count;
 	uint32_t port_count;
@@ -49,6 +57,14 @@ struct slice {
 	uint16_t key_length;
 	uint8_t data[]; /* packed ports, zones, packed endpoints, then the key "NAMESPACE/NAME" */
 };
+
+enum { SLICE_SAME = offsetof(struct slice, endpoint_count) };
+
+static inline size_t slice_size(const struct slice *slice)
+{
+	return sizeof(*slice) + slice->ports_length + slice->zones_length + slice->endpoints_length +
+	       slice->key_length;
+}
 
 static inline const uint8_t *slice_zones(const struct slice *slice)
 {
@@ -69,12 +85,25 @@ static inline const uint8_t *slice_key(const struct slice *slice)
 struct pod {
 	struct cds_lfht_node node;
 	struct space *space;
-	uint64_t identity;
 	uint32_t seen;
 	uint32_t address_count;
 	uint16_t key_length;
 	uint8_t data[]; /* 16 bytes for each address, then the key "NAMESPACE/NAME" */
 };
+
+enum { POD_SAME = offsetof(struct pod, address_count) };
+
+static inline size_t pod_size(const struct pod *pod)
+{
+	return sizeof(*pod) + 16 * (size_t)pod->address_count + pod->key_length;
+}
+
+/* Whether two objects of these sizes are the same bytes from `same` on. */
+static inline bool store_is_same(const void *a, size_t a_size, const void *b, size_t b_size, size_t same)
+{
+	return a_size == b_size &&
+	       memcmp((const uint8_t *)a + same, (const uint8_t *)b + same, a_size - same) == 0;
+}
 
 /* What the writer holds of one service. */
 struct holding {
@@ -83,6 +112,8 @@ struct holding {
 	struct cds_list_head slices;
 	struct cds_list_head dirty; /* of the cluster, while a change waits for publication */
 	bool is_dirty;
+	double triggered; /* the earliest cause of what waits for publication; 0: none is known */
+	uint64_t due_ms;  /* a large service rests until then; 0: it is small */
 };
 
 struct vigie_cluster {
@@ -102,9 +133,6 @@ struct vigie_cluster {
 /* Reads a DNS label (RFC 1123: letters, digits and inner '-') into wire form, folded. Returns its length with
  * the length byte; 0 when it is none. */
 size_t vigie_store_label(uint8_t *wire, const char *text);
-
-/* A stand-in for uid and version; 0 when there is no version. */
-uint64_t vigie_store_identity(const char *uid, const char *version);
 
 /* The key of slices and pods. Returns its length; 0 when it is no key. */
 enum {
@@ -143,6 +171,7 @@ void vigie_store_sweep_pods(struct vigie_cluster *cluster);
 
 /* Compiles what is held of a service. `*blob` is NULL when the service does not exist for DNS. VIGIE_ENOMEM.
  */
-enum vigie_status vigie_blob_build(const struct holding *holding, struct blob **blob);
+enum vigie_status vigie_blob_build(struct vigie_records *records, const struct holding *holding,
+				   struct blob **blob);
 
 #endif

@@ -1,5 +1,6 @@
 #include "table.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "vigie/clock.h"
@@ -7,11 +8,12 @@
 
 enum {
 	TABLE_SIZE_MIN = 64, /* buckets of an empty table */
-	GARBAGE_PIECES = 510 /* pieces that share one grace period: the batch fills a page */
+	GARBAGE_PIECES = 508 /* pieces that share one grace period: the batch fills a page */
 };
 
 struct garbage {
 	struct rcu_head rcu;
+	struct vigie_records *records;
 	size_t count;
 	void *pieces[GARBAGE_PIECES];
 };
@@ -41,14 +43,6 @@ static int match_space(struct cds_lfht_node *node, const void *key)
 
 	space_exposed(space);
 	return space->label[0] == label[0] && memcmp(space->label + 1, label + 1, label[0]) == 0;
-}
-
-static int match_reverse(struct cds_lfht_node *node, const void *key)
-{
-	const struct reverse *reverse = caa_container_of(node, struct reverse, node);
-
-	__atomic_load_n(&reverse->owner, __ATOMIC_ACQUIRE);
-	return memcmp(reverse->address, key, 16) == 0;
 }
 
 struct pod_key {
@@ -87,10 +81,9 @@ struct vigie_records *vigie_records_new(void)
 	if (!records)
 		return NULL;
 	records->services = vigie_table_new();
-	records->addresses = vigie_table_new();
 	records->spaces = vigie_table_new();
 	records->pods = vigie_table_new();
-	if (!records->services || !records->addresses || !records->spaces || !records->pods) {
+	if (!records->services || !records->spaces || !records->pods) {
 		vigie_records_free(records);
 		return NULL;
 	}
@@ -100,7 +93,7 @@ struct vigie_records *vigie_records_new(void)
 	return records;
 }
 
-void vigie_table_free(struct vigie_records *records, struct cds_lfht *table)
+void vigie_table_free(struct vigie_records *records, struct cds_lfht *table, enum vigie_bytes bytes)
 {
 	struct cds_lfht_iter iter;
 	struct cds_lfht_node *node;
@@ -114,7 +107,7 @@ void vigie_table_free(struct vigie_records *records, struct cds_lfht *table)
 	cds_lfht_for_each(table, &iter, node)
 	{
 		cds_lfht_del(table, node);
-		vigie_table_retire(records, node);
+		vigie_piece_retire(records, bytes, node);
 	}
 	/* Destroying waits for that resize, whose grace period waits for every thread that is online. */
 	rcu_thread_offline();
@@ -132,11 +125,11 @@ void vigie_records_free(struct vigie_records *records)
 		return;
 	if (records->services)
 		cds_lfht_for_each_entry(records->services, &iter, entry, node)
-			vigie_table_retire(records, (void *)(uintptr_t)entry->blob);
-	vigie_table_free(records, records->services);
-	vigie_table_free(records, records->addresses);
-	vigie_table_free(records, records->spaces);
-	vigie_table_free(records, records->pods);
+			vigie_piece_retire(records, VIGIE_BYTES_ANSWERS, (void *)(uintptr_t)entry->blob);
+	vigie_table_free(records, records->services, VIGIE_BYTES_SERVICES);
+	vigie_piece_retire(records, VIGIE_BYTES_ADDRESSES, records->reverse);
+	vigie_table_free(records, records->spaces, VIGIE_BYTES_NAMESPACES);
+	vigie_table_free(records, records->pods, VIGIE_BYTES_PODS);
 	vigie_table_flush(records);
 	rcu_barrier();
 	free(records);
@@ -188,19 +181,6 @@ struct pod_address *vigie_table_find_pod(const struct vigie_records *records, co
 	return node ? caa_container_of(node, struct pod_address, node) : NULL;
 }
 
-const struct reverse *vigie_table_next_reverse(const struct vigie_records *records, const uint8_t *address,
-					       struct cds_lfht_iter *iter, const struct reverse *previous)
-{
-	struct cds_lfht_node *node;
-
-	if (previous)
-		cds_lfht_next_duplicate(records->addresses, match_reverse, address, iter);
-	else
-		cds_lfht_lookup(records->addresses, vigie_hash(address, 16), match_reverse, address, iter);
-	node = cds_lfht_iter_get_node(iter);
-	return node ? caa_container_of(node, struct reverse, node) : NULL;
-}
-
 void vigie_table_add_entry(struct vigie_records *records, struct entry *entry)
 {
 	cds_lfht_node_init(&entry->node);
@@ -224,29 +204,6 @@ void vigie_table_add_pod(struct vigie_records *records, struct pod_address *pod)
 	cds_lfht_add(records->pods, hash_pod(space, pod->address), &pod->node);
 }
 
-void vigie_table_add_reverse(struct vigie_records *records, struct reverse *reverse)
-{
-	cds_lfht_node_init(&reverse->node);
-	__atomic_store_n(&reverse->owner, reverse->owner, __ATOMIC_RELEASE);
-	cds_lfht_add(records->addresses, vigie_hash(reverse->address, 16), &reverse->node);
-}
-
-void vigie_table_remove_reverse(struct vigie_records *records, const struct entry *entry,
-				const uint8_t *address, bool cluster)
-{
-	uintptr_t owner = (uintptr_t)entry | cluster;
-	const struct reverse *reverse = NULL;
-	struct cds_lfht_iter iter;
-
-	do {
-		reverse = vigie_table_next_reverse(records, address, &iter, reverse);
-	} while (reverse && reverse->owner != owner);
-	if (!reverse)
-		return;
-	cds_lfht_del(records->addresses, cds_lfht_iter_get_node(&iter));
-	vigie_table_retire(records, (void *)(uintptr_t)reverse);
-}
-
 /* ThreadSanitizer does not see that every reader has passed a quiescent state before this runs: liburcu knows
  * it by fences in a library that is not instrumented. What is freed too early AddressSanitizer finds. */
 #ifdef __SANITIZE_THREAD__
@@ -261,6 +218,17 @@ void AnnotateIgnoreWritesEnd(const char *file, int line);
 #define AnnotateIgnoreWritesEnd(file, line)
 #endif
 
+static void count_bytes(struct vigie_records *records, enum vigie_bytes bytes, void *piece, bool more)
+{
+	/* What malloc takes for it, with its own word. */
+	uint64_t size = malloc_usable_size(piece) + sizeof(size_t);
+
+	if (more)
+		__atomic_fetch_add(&records->bytes[bytes], size, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_sub(&records->bytes[bytes], size, __ATOMIC_RELAXED);
+}
+
 static void free_garbage(struct rcu_head *head)
 {
 	struct garbage *garbage = caa_container_of(head, struct garbage, rcu);
@@ -268,8 +236,8 @@ static void free_garbage(struct rcu_head *head)
 	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
 	AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
 	for (size_t i = 0; i < garbage->count; i++)
-		free(garbage->pieces[i]);
-	free(garbage);
+		vigie_piece_free(garbage->records, VIGIE_BYTES_RETIRED, garbage->pieces[i]);
+	vigie_piece_free(garbage->records, VIGIE_BYTES_RETIRED, garbage);
 	AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
 	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
 }
@@ -282,21 +250,58 @@ void vigie_table_flush(struct vigie_records *records)
 	records->garbage = NULL;
 }
 
-void vigie_table_retire(struct vigie_records *records, void *piece)
+void *vigie_piece_new(struct vigie_records *records, enum vigie_bytes bytes, size_t size)
+{
+	void *piece = calloc(1, size);
+
+	if (piece)
+		count_bytes(records, bytes, piece, true);
+	return piece;
+}
+
+void vigie_piece_free(struct vigie_records *records, enum vigie_bytes bytes, void *piece)
+{
+	if (!piece)
+		return;
+	count_bytes(records, bytes, piece, false);
+	free(piece);
+}
+
+void vigie_piece_retire(struct vigie_records *records, enum vigie_bytes bytes, void *piece)
 {
 	if (!piece)
 		return;
 	if (!records->garbage) {
-		records->garbage = malloc(sizeof(*records->garbage));
+		records->garbage = vigie_piece_new(records, VIGIE_BYTES_RETIRED, sizeof(*records->garbage));
 		if (!records->garbage) {
 			/* No memory to remember it by: wait here and now. */
 			synchronize_rcu();
-			free(piece);
+			vigie_piece_free(records, bytes, piece);
 			return;
 		}
-		records->garbage->count = 0;
+		records->garbage->records = records;
 	}
+	count_bytes(records, bytes, piece, false);
+	count_bytes(records, VIGIE_BYTES_RETIRED, piece, true);
 	records->garbage->pieces[records->garbage->count++] = piece;
 	if (records->garbage->count == GARBAGE_PIECES)
 		vigie_table_flush(records);
+}
+
+void vigie_records_bytes(const struct vigie_records *records, uint64_t bytes[VIGIE_BYTES])
+{
+	for (int i = 0; i < VIGIE_BYTES; i++)
+		bytes[i] = __atomic_load_n(&records->bytes[i], __ATOMIC_RELAXED);
+}
+
+const char *vigie_bytes_text(enum vigie_bytes bytes)
+{
+	static const char *const text[VIGIE_BYTES] = {
+		[VIGIE_BYTES_ANSWERS] = "answers",       [VIGIE_BYTES_SERVICES] = "services",
+		[VIGIE_BYTES_SLICES] = "endpointslices", [VIGIE_BYTES_ADDRESSES] = "addresses",
+		[VIGIE_BYTES_NAMESPACES] = "namespaces", [VIGIE_BYTES_PODS] = "pods",
+		[VIGIE_BYTES_RETIRED] = "retired",
+	};
+
+	return bytes < VIGIE_BYTES ? text[bytes] : "unknown";
 }

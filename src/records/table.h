@@ -35,13 +35,6 @@ struct entry {
 	uint8_t key[]; /* wire labels SERVICE NAMESPACE, as they stand in a name */
 };
 
-/* One address of one service. */
-struct reverse {
-	struct cds_lfht_node node;
-	uintptr_t owner; /* atomic: the entry; the lowest bit is set for a cluster address */
-	uint8_t address[16];
-};
-
 /* An address that pods of a namespace have. */
 struct pod_address {
 	struct cds_lfht_node node;
@@ -54,12 +47,15 @@ struct garbage;
 
 struct vigie_records {
 	struct cds_lfht *services;
-	struct cds_lfht *addresses;
+	struct reverse *reverse; /* atomic: services by address (reverse.h) */
 	struct cds_lfht *spaces;
 	struct cds_lfht *pods;
 	uint32_t serial; /* atomic, as all below */
 	bool synced;
 	struct vigie_records_count count;
+	uint64_t bytes[VIGIE_BYTES];
+	uint64_t programming[VIGIE_PROGRAMMING_BOUNDS + 1];
+	double programming_sum;
 	struct garbage *garbage; /* the writer's: pieces that wait for a grace period */
 };
 
@@ -77,10 +73,6 @@ struct space *vigie_table_find_space(const struct vigie_records *records, const 
 struct pod_address *vigie_table_find_pod(const struct vigie_records *records, const struct space *space,
 					 const uint8_t *address);
 
-/* The nodes of an address, one after another: begins with `previous` NULL, ends with NULL. */
-const struct reverse *vigie_table_next_reverse(const struct vigie_records *records, const uint8_t *address,
-					       struct cds_lfht_iter *iter, const struct reverse *previous);
-
 static inline const struct blob *entry_blob(const struct entry *entry)
 {
 	return __atomic_load_n(&entry->blob, __ATOMIC_ACQUIRE);
@@ -91,35 +83,26 @@ static inline bool space_exposed(const struct space *space)
 	return __atomic_load_n(&space->exposed, __ATOMIC_ACQUIRE);
 }
 
-static inline const struct entry *reverse_entry(const struct reverse *reverse)
-{
-	return (const struct entry *)(reverse->owner & ~(uintptr_t)1);
-}
-
-static inline bool reverse_is_cluster(const struct reverse *reverse)
-{
-	return reverse->owner & 1;
-}
-
 /* The writer's part. */
 
 /* An empty table; NULL when memory is out. */
 struct cds_lfht *vigie_table_new(void);
 
 /* Frees a table (NULL is allowed) and, later, its nodes, which begin with their cds_lfht_node. */
-void vigie_table_free(struct vigie_records *records, struct cds_lfht *table);
+void vigie_table_free(struct vigie_records *records, struct cds_lfht *table, enum vigie_bytes bytes);
 
 void vigie_table_add_entry(struct vigie_records *records, struct entry *entry);
 void vigie_table_add_space(struct vigie_records *records, struct space *space);
 void vigie_table_add_pod(struct vigie_records *records, struct pod_address *pod);
-void vigie_table_add_reverse(struct vigie_records *records, struct reverse *reverse);
 
-/* Takes the node of (entry, address, cluster or not) out of the table and frees it later. */
-void vigie_table_remove_reverse(struct vigie_records *records, const struct entry *entry,
-				const uint8_t *address, bool cluster);
+/* All memory of the table and of the writer's store comes from here and is counted by what it is for. */
 
+/* Zeroed; NULL when memory is out. */
+void *vigie_piece_new(struct vigie_records *records, enum vigie_bytes bytes, size_t size);
+/* Frees a piece (NULL is allowed) that no reader has seen. */
+void vigie_piece_free(struct vigie_records *records, enum vigie_bytes bytes, void *piece);
 /* Frees a piece (NULL is allowed) that readers may still look at, after a grace period. */
-void vigie_table_retire(struct vigie_records *records, void *piece);
+void vigie_piece_retire(struct vigie_records *records, enum vigie_bytes bytes, void *piece);
 
 /* Lets the grace period of what was retired begin. */
 void vigie_table_flush(struct vigie_records *records);

@@ -61,6 +61,19 @@ static bool all_ready(void *argument, struct vigie_buffer *names)
 	return ready;
 }
 
+static void add_detail(void *argument, struct vigie_buffer *text)
+{
+	const struct vigie_server *server = argument;
+
+	for (size_t b = 0; b < server->block_count; b++) {
+		const struct block *block = server->blocks[b];
+
+		for (size_t i = 0; i < block->link_count; i++)
+			if (block->links[i].directive->detail)
+				block->links[i].directive->detail(block->links[i].instance, text);
+	}
+}
+
 /* Everything that there is to measure. */
 static void add_metrics(void *argument, struct vigie_metrics *metrics)
 {
@@ -121,6 +134,7 @@ struct vigie_server *vigie_server_new(uv_loop_t *loop, const struct vigie_corefi
 		goto memory;
 	server->process.loop = loop;
 	server->process.ready = all_ready;
+	server->process.detail = add_detail;
 	server->process.metrics = add_metrics;
 	server->process.server = server;
 	uv_timer_init(loop, &server->wait);

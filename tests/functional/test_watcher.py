@@ -1,7 +1,12 @@
 """The watcher against a stub API server that fails in every way: what was known is served throughout, and in the end the
 table is what a fresh list would give."""
+import datetime
+import re
+import signal
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -10,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 
 from cluster_objects import endpoint_slice, namespace, service  # noqa: E402
 from stub_api_server import Fault, StubApiServer, Stream  # noqa: E402
-from vigie_process import Vigie, addresses, wait_for  # noqa: E402
+from vigie_process import Vigie, addresses, free_port, wait_for  # noqa: E402
 
 
 
@@ -286,3 +291,84 @@ def test_a_redirect_is_not_followed(server, start_watching):
     vigie = start_watching(wait=False)
     vigie.wait_for_log("cannot watch services: 302")
     change_is_seen(server, vigie)
+
+
+# staleness
+
+def test_a_half_open_stream_is_replaced(server, start_watching):
+    """Bookmarks keep the others alive."""
+    server.bookmark_seconds = 0.3
+    vigie = start_watching("watch_silence 2s")
+    server.watch("services").hold()
+    change_is_seen(server, vigie)
+    vigie.wait_for_log("cannot watch services: the stream was silent for too long")
+    assert server.count("watch", "endpointslices") == 1
+
+
+def test_a_connection_that_says_nothing(server, start_watching):
+    """Accepted, and then silence: as with a load balancer that has no server behind it."""
+    vigie = start_watching()
+    server.http.silent = True
+    server.http.disconnect()
+    vigie.wait_for_log("cannot watch services: ")
+    assert asked(vigie, "web") == ["10.96.0.10"]
+    server.http.silent = False
+    change_is_seen(server, vigie)
+
+
+def test_a_signal_has_everything_listed_anew(server, start_watching):
+    vigie = start_watching()
+    server.watch("services").send({"type": "DELETED", "object": service("web")})
+    becomes(vigie, "web", [])
+    vigie.process.send_signal(signal.SIGUSR2)
+    becomes(vigie, "web", ["10.96.0.10"])
+    change_is_seen(server, vigie)
+    newest = [query for verb, plural, query in server.requests if plural == "services"][-1]
+    assert newest["sendInitialEvents"] == "true" and "resourceVersion" not in newest  # past the caches
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_what_it_says_of_itself(server, start):
+    ready, metrics = free_port(), free_port()
+    server.bookmark_seconds = 0.2
+    vigie = start(f".:PORT {{\nready 127.0.0.1:{ready}\nprometheus 127.0.0.1:{metrics}\nkubernetes cluster.local {{\n"
+                  f"startup_timeout 20s\n{server.corefile_option()}\n}}\n}}\n")
+    server.put(endpoint_slice("set", ["10.244.0.1", "10.244.0.2"]))
+    trigger = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+    late = endpoint_slice("set", ["10.244.0.3"], suffix="2")
+    late["metadata"]["annotations"] = {"endpoints.kubernetes.io/last-change-trigger-time": trigger}
+    server.put(late)
+    becomes(vigie, "set", ["10.244.0.1", "10.244.0.2", "10.244.0.3"])
+
+    status, text = get(ready, "/ready/detail")
+    assert status == 200
+    assert re.search(rf"^kubernetes 127.0.0.1:{server.port} services: synced, last heard of \d+ s ago, at version \d+$",
+                     text, re.MULTILINE), text
+    page = get(metrics, "/metrics")[1]
+    for line in (r'vigie_kubernetes_synced{zone="cluster.local.",kind="services"} 1',
+                 r'vigie_kubernetes_watch_age_seconds{zone="cluster.local.",kind="endpointslices"} 0\.\d+',
+                 r'vigie_kubernetes_bad_objects_total{zone="cluster.local.",kind="services"} 0',
+                 r'vigie_records{zone="cluster.local.",kind="endpoints"} 3',
+                 r'vigie_records_bytes{zone="cluster.local.",kind="answers"} [1-9]\d+',
+                 r'vigie_records_bytes{zone="cluster.local.",kind="addresses"} [1-9]\d+',
+                 r'coredns_kubernetes_dns_programming_duration_seconds_count'
+                 r'{service_kind="headless_with_selector"} 1',
+                 rf'coredns_kubernetes_rest_client_request_duration_seconds_count'
+                 rf'{{verb="GET",host="127.0.0.1:{server.port}"}} 3'):
+        assert re.search("^" + line.replace("{zone", r"\{zone"), page, re.MULTILINE), f"{line}\n{page}"
+
+    server.stop()
+    wait_for(lambda: "cannot watch services" in get(ready, "/ready/detail")[1], "the trouble to be told")
+    assert get(ready, "/ready") == (200, "OK")
+    server.start()
+    wait_for(lambda: "cannot" not in get(ready, "/ready/detail")[1], "the end of the trouble")
+    page = get(metrics, "/metrics")[1]
+    assert re.search(rf'^coredns_kubernetes_rest_client_requests_total'
+                     rf'{{code="200",method="GET",host="127.0.0.1:{server.port}"}} [3-9]', page, re.MULTILINE), page

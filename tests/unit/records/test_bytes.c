@@ -1,0 +1,213 @@
+/* The bytes that are counted are those that the allocator gives out, an endpoint costs no more than it may,
+ * and a relist costs nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <urcu-qsbr.h>
+
+#include "vigie/hash.h"
+#include "vigie/records.h"
+
+enum {
+	SERVICES = 3000,
+	SLICE_ENDPOINTS = 100,
+	ENDPOINT_BYTES = 64, /* at most, its share of the table of addresses included */
+	COUNT_PERCENT = 5    /* that the count may be off */
+};
+
+struct shape {
+	bool six;
+	bool named;
+};
+
+static struct vigie_records *records;
+static struct vigie_cluster *cluster;
+
+static size_t allocated(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+static void settle(void)
+{
+	vigie_cluster_publish(cluster);
+	rcu_quiescent_state();
+	rcu_thread_offline();
+	rcu_barrier();
+	rcu_thread_online();
+}
+
+static uint64_t counted(void)
+{
+	uint64_t bytes[VIGIE_BYTES];
+	uint64_t sum = 0;
+
+	vigie_records_bytes(records, bytes);
+	for (int i = 0; i < VIGIE_BYTES; i++)
+		sum += bytes[i];
+	return sum;
+}
+
+static void put(unsigned number, unsigned endpoints, const struct shape *shape)
+{
+	static const struct vigie_port port = {.name = "http", .number = 80, .has_number = true};
+	static char hostnames[SLICE_ENDPOINTS][16];
+	struct vigie_endpoint list[SLICE_ENDPOINTS];
+	char name[32];
+	char slice_name[64];
+	struct vigie_service service = {
+		.namespace = "default", .name = name, .headless = true, .ports = &port, .port_count = 1};
+	struct vigie_slice slice = {.namespace = "default",
+				    .name = slice_name,
+				    .service = name,
+				    .ports = &port,
+				    .port_count = 1,
+				    .endpoints = list,
+				    .endpoint_count = endpoints};
+
+	snprintf(name, sizeof(name), "service-%05u", number);
+	snprintf(slice_name, sizeof(slice_name), "%s-x4j7k", name);
+	for (unsigned i = 0; i < endpoints; i++) {
+		uint32_t id = number * SLICE_ENDPOINTS + i;
+		uint8_t *bytes = list[i].address.bytes;
+
+		memset(&list[i], 0, sizeof(list[i]));
+		memset(bytes, shape->six ? 0xfd : 0, 10);
+		memset(bytes + 10, shape->six ? 0 : 0xff, 2);
+		memcpy(bytes + 12, &id, 4);
+		list[i].ready = true;
+		snprintf(hostnames[i], sizeof(hostnames[i]), "web-%u", i);
+		list[i].hostname = shape->named ? hostnames[i] : NULL;
+	}
+	assert_int_equal(vigie_cluster_put_service(cluster, &service), VIGIE_OK);
+	assert_int_equal(vigie_cluster_put_slice(cluster, &slice), VIGIE_OK);
+}
+
+static void put_all(unsigned endpoints, const struct shape *shape)
+{
+	for (unsigned i = 0; i < SERVICES; i++) {
+		put(i, endpoints, shape);
+		if (i % 64 == 0)
+			settle();
+	}
+	settle();
+}
+
+static void begin(void)
+{
+	const struct vigie_cluster_options options = {.kinds = {true, true, true, false}};
+
+	records = vigie_records_new();
+	cluster = vigie_cluster_new(records, &options);
+	assert_non_null(cluster);
+	assert_int_equal(vigie_cluster_put_namespace(cluster, "default"), VIGIE_OK);
+}
+
+static void end(void)
+{
+	vigie_cluster_free(cluster);
+	vigie_records_free(records);
+	rcu_quiescent_state();
+}
+
+static void check_shape(const struct shape *shape, unsigned most)
+{
+	size_t before = allocated();
+	size_t few;
+	size_t many;
+	size_t peak;
+
+	begin();
+	put_all(10, shape);
+	few = allocated() - before;
+	put_all(SLICE_ENDPOINTS, shape);
+	many = allocated() - before;
+	print_message("# %s%s: %.1f bytes an endpoint; counted %.1f %% of what is allocated\n",
+		      shape->six ? "IPv6" : "IPv4", shape->named ? ", named" : "",
+		      (double)(many - few) / SERVICES / (SLICE_ENDPOINTS - 10),
+		      (double)counted() * 100 / (double)many);
+	assert_in_range(many - few, 1, (size_t)most * SERVICES * (SLICE_ENDPOINTS - 10));
+	assert_in_range(counted() * 100, many * (100 - COUNT_PERCENT), many * (100 + COUNT_PERCENT));
+
+	/* A relist of the same. */
+	peak = 0;
+	vigie_cluster_mark(cluster, VIGIE_KIND_SERVICE);
+	vigie_cluster_mark(cluster, VIGIE_KIND_SLICE);
+	for (unsigned i = 0; i < SERVICES; i++) {
+		put(i, SLICE_ENDPOINTS, shape);
+		vigie_cluster_publish(cluster);
+		peak = allocated() - before > peak ? allocated() - before : peak;
+	}
+	vigie_cluster_sweep(cluster, VIGIE_KIND_SERVICE);
+	vigie_cluster_sweep(cluster, VIGIE_KIND_SLICE);
+	settle();
+	assert_in_range(peak, many - many / 100, many + many / 100);
+	end();
+}
+
+static void test_endpoints_are_small(void **state)
+{
+	check_shape(&(struct shape){false, false}, ENDPOINT_BYTES);
+	check_shape(&(struct shape){false, true}, ENDPOINT_BYTES);
+	/* Twelve more bytes of address, twice. */
+	check_shape(&(struct shape){true, false}, ENDPOINT_BYTES);
+}
+
+static void test_nothing_is_left_of_what_is_deleted(void **state)
+{
+	const struct shape shape = {false, true};
+	uint64_t before;
+
+	begin();
+	settle();
+	before = counted();
+	for (int round = 0; round < 3; round++) {
+		put_all(20, &shape);
+		vigie_cluster_mark(cluster, VIGIE_KIND_SERVICE);
+		vigie_cluster_mark(cluster, VIGIE_KIND_SLICE);
+		vigie_cluster_sweep(cluster, VIGIE_KIND_SERVICE);
+		vigie_cluster_sweep(cluster, VIGIE_KIND_SLICE);
+		settle();
+		put(0, 1, &shape); /* the table of addresses shrinks with the next change */
+		settle();
+		vigie_cluster_delete(cluster, VIGIE_KIND_SERVICE, "default", "service-00000");
+		vigie_cluster_delete(cluster, VIGIE_KIND_SLICE, "default", "service-00000-x4j7k");
+		settle();
+		assert_in_range(counted(), before, before + 2048);
+	}
+	end();
+}
+
+static int set_up(void **state)
+{
+	vigie_hash_init();
+	rcu_register_thread();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	rcu_unregister_thread();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#ifndef __SANITIZE_ADDRESS__ /* its allocator tells nothing */
+		cmocka_unit_test(test_endpoints_are_small),
+#endif
+		cmocka_unit_test(test_nothing_is_left_of_what_is_deleted),
+	};
+
+	(void)test_endpoints_are_small;
+	return cmocka_run_group_tests_name("bytes", tests, set_up, tear_down);
+}
