@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the programs that the end-to-end tests run: etcd, kube-apiserver, kube-controller-manager, kubectl, and CoreDNS to
-# compare with. They are kept outside the tree, keyed by version, and built once. Prints the folder of the programs.
+# Builds the programs that the end-to-end tests run: etcd, kube-apiserver, kube-controller-manager, kubectl, CoreDNS to
+# compare with, and Helm. They are kept outside the tree, keyed by version, and built once. Prints the folder of the
+# programs.
 #
 #   tests/e2e/controlplane/build.sh            all of them (about 14 minutes cold on 2 cores)
 #   VIGIE_TOOLS=DIR                            where to keep them (default: ~/.cache/vigie/tools)
@@ -14,10 +15,13 @@ version_of() { # module folder, module path
 kubernetes=$(version_of kubernetes k8s.io/kubernetes)
 etcd=$(version_of etcd go.etcd.io/etcd/server/v3)
 coredns=$(version_of coredns github.com/coredns/coredns)
-out=${VIGIE_TOOLS:-$HOME/.cache/vigie/tools}/kubernetes-$kubernetes-etcd-$etcd-coredns-$coredns
-mkdir -p "$out"
+helm=$(version_of helm helm.sh/helm/v3)
+tools=${VIGIE_TOOLS:-$HOME/.cache/vigie/tools}
+out=$tools/kubernetes-$kubernetes-etcd-$etcd-coredns-$coredns
+mkdir -p "$out" "$tools/helm-$helm"
 
-build() { # module folder, package, program
+build() { # module folder, package, program, folder if it is not $out
+	local out=${4:-$out}
 	[ -x "$out/$3" ] && return
 	echo "building $3 ($2)" >&2
 	# -p 2: the tests' machines have two cores; CGO off: the programs run anywhere
@@ -31,4 +35,6 @@ build coredns github.com/coredns/coredns coredns
 build kubernetes k8s.io/kubernetes/cmd/kube-apiserver kube-apiserver
 build kubernetes k8s.io/kubernetes/cmd/kube-controller-manager kube-controller-manager
 build kubernetes k8s.io/kubernetes/cmd/kubectl kubectl
+build helm helm.sh/helm/v3/cmd/helm helm "$tools/helm-$helm"
+ln -sfn "$tools/helm-$helm/helm" "$out/helm"
 echo "$out"
