@@ -101,9 +101,29 @@ enum vigie_status vigie_answer_take(struct vigie_answer *answer, const uint8_t *
  * the reply was truncated. */
 enum vigie_status vigie_answer_append(struct vigie_answer *answer, const uint8_t *reply, size_t length);
 
-/* Changes the order of runs of A or AAAA records of one owner in the answer section: each run starts
- * elsewhere. */
+/* Records of one owner, A or AAAA, that stand side by side in the answer section and have one size: they may
+ * change places. The RDATA is the last `rdlength` bytes of each. */
+struct vigie_run {
+	uint8_t *records;
+	size_t count; /* at least 2 */
+	size_t size;  /* bytes of each */
+	uint16_t type;
+	uint16_t rdlength;
+	uint16_t owner; /* offset of the owner's name in the answer */
+};
+
+/* Calls `arrange` for each run. */
+void vigie_answer_arrange(struct vigie_answer *answer,
+			  void (*arrange)(void *argument, const struct vigie_answer *answer,
+					  const struct vigie_run *run),
+			  void *argument);
+
+/* Changes the order of all runs: each starts elsewhere. */
 void vigie_answer_rotate(struct vigie_answer *answer, uint32_t seed);
+
+/* The name at an offset of the answer, decompressed and folded. VIGIE_EINVAL when there is none. */
+enum vigie_status vigie_answer_name(const struct vigie_answer *answer, uint16_t offset,
+				    struct vigie_name *name);
 
 /* Says why the answer is as it is. `text` is borrowed until the end, or NULL. */
 static inline void vigie_answer_explain(struct vigie_answer *answer, enum vigie_ede code, const char *text)
