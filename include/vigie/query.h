@@ -20,6 +20,8 @@ enum {
 	VIGIE_TYPE_TXT = 16,
 	VIGIE_TYPE_AAAA = 28,
 	VIGIE_TYPE_SRV = 33,
+	VIGIE_TYPE_NAPTR = 35,
+	VIGIE_TYPE_DNAME = 39,
 	VIGIE_TYPE_OPT = 41,
 	VIGIE_TYPE_SVCB = 64,
 	VIGIE_TYPE_HTTPS = 65,
@@ -87,6 +89,7 @@ struct vigie_query {
 	uint16_t edns_size;     /* the client's UDP payload size, at least 512; 512 without EDNS */
 	bool edns;              /* an OPT record is there */
 	bool edns_do;           /* its DO bit */
+	bool forward_options;   /* a directive wants upstreams to see the OPT record's options */
 	bool nsid;              /* it asks which server this is (RFC 5001) */
 	struct vigie_name name; /* folded; the original case stands in packet + 12 */
 };

@@ -40,4 +40,15 @@ bool vigie_record_next(struct vigie_record_walk *walk, struct vigie_record *reco
 /* The name at offset `at`, decompressed and folded. False when it is malformed. */
 bool vigie_record_name(const struct vigie_record_walk *walk, size_t at, struct vigie_name *name);
 
+enum {
+	VIGIE_RDATA_SCRATCH = 6 + 2 * VIGIE_NAME_MAX + 20 /* bytes of the longest RDATA with names that may be
+							     compressed: SOA's, or SRV's */
+};
+
+/* A record's RDATA with the names that may be compressed in it spelled out (RFC 3597 section 4): `*rdata` is
+ * `scratch`, of VIGIE_RDATA_SCRATCH bytes, or in the message itself. Returns its length; SIZE_MAX when it is
+ * malformed. */
+size_t vigie_record_rdata(const struct vigie_record_walk *walk, const struct vigie_record *record,
+			  uint8_t *scratch, const uint8_t **rdata);
+
 #endif

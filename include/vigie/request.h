@@ -94,6 +94,8 @@ struct vigie_request_ops {
 	void (*resume)(struct vigie_pending *pending, vigie_resume *resume, void *argument);
 	enum vigie_verdict (*lookup)(struct vigie_request *request, const struct vigie_name *name,
 				     uint16_t type, vigie_lookup_done *done, void *argument);
+	enum vigie_verdict (*pass)(struct vigie_request *request, const struct vigie_query *query,
+				   vigie_lookup_done *done, void *argument);
 };
 
 /* Takes the request off the fast path: copies what it needs. The directive starts its work, returns
@@ -127,6 +129,16 @@ static inline enum vigie_verdict vigie_request_lookup(struct vigie_request *requ
 						      vigie_lookup_done *done, void *argument)
 {
 	return request->worker->ops->lookup(request, name, type, done, argument);
+}
+
+/* Lets the rest of the chain serve another query in place of the request's own, and decides by its reply:
+ * `done` is called as for a look-up, and what is behind the caller takes no further part. The query is
+ * copied, its packet borrowed for the call. A rest of the chain that drops the query drops the request. */
+static inline enum vigie_verdict vigie_request_pass(struct vigie_request *request,
+						    const struct vigie_query *query, vigie_lookup_done *done,
+						    void *argument)
+{
+	return request->worker->ops->pass(request, query, done, argument);
 }
 
 /* Puts work off to when the batch's answers are on their way, so that one reading of the clock does for all

@@ -21,6 +21,8 @@ extern const struct vigie_directive vigie_directive_minimal;
 extern const struct vigie_directive vigie_directive_nsid;
 extern const struct vigie_directive vigie_directive_prometheus;
 extern const struct vigie_directive vigie_directive_ready;
+extern const struct vigie_directive vigie_directive_rewrite;
+extern const struct vigie_directive vigie_directive_template;
 extern const struct vigie_directive vigie_directive_whoami;
 extern const struct vigie_directive vigie_directive_workers;
 

@@ -13,8 +13,9 @@ const struct vigie_directive *const vigie_directives[] = {
 	&vigie_directive_prometheus, &vigie_directive_errors,
 	&vigie_directive_log,        &vigie_directive_any,
 	&vigie_directive_chaos,      &vigie_directive_loadbalance,
-	&vigie_directive_acl,        &vigie_directive_header,
-	&vigie_directive_minimal,    &vigie_directive_hosts,
+	&vigie_directive_rewrite,    &vigie_directive_acl,
+	&vigie_directive_header,     &vigie_directive_minimal,
+	&vigie_directive_template,   &vigie_directive_hosts,
 	&vigie_directive_kubernetes, &vigie_directive_forward,
 	&vigie_directive_whoami,     NULL,
 };

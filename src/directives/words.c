@@ -32,6 +32,7 @@ static const struct {
 	 "pods snapshot startup_timeout tls ttl zonal "},
 	{"loadbalance", " prefer "},
 	{"ready", " monitor "},
+	{"template", " additional answer authority ederror fallthrough match rcode upstream "},
 };
 
 /* Directives that CoreDNS has or had, or that its users build into it, and that vigie has not. */

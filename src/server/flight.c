@@ -14,8 +14,10 @@ struct vigie_pending {
 	struct vigie_query query; /* its packet is `packet` */
 	struct origin origin;
 	const struct block *block;
+	size_t first;
 	size_t position;
 	enum vigie_channel channel;
+	bool inner;
 	unsigned depth;
 	uint32_t rotation;
 	uint64_t began_us;
@@ -25,7 +27,8 @@ struct vigie_pending {
 	struct vigie_answer held;
 	size_t held_length;
 
-	/* A look-up: who asked, and how to go on there. */
+	/* An inner one: who asked, and how to go on there. */
+	bool passed; /* it serves the rest of the asking one's chain */
 	struct vigie_pending *parent;
 	vigie_lookup_done *done;
 	void *argument;
@@ -52,9 +55,12 @@ void flight_begin(struct flight *flight, struct worker *worker, enum vigie_chann
 		.channel = channel,
 		.server = &flight->origin.listener->name,
 		.began_us = worker->base.now_us,
+		.link = SIZE_MAX,
 	};
 	flight->block = NULL;
+	flight->first = 0;
 	flight->position = 0;
+	flight->inner = false;
 	flight->suspended = NULL;
 	vigie_answer_begin(&flight->answer, &flight->query, buffer, limit);
 }
@@ -64,10 +70,11 @@ static bool answered(struct flight *flight, size_t passed)
 {
 	const struct block *block = flight->block;
 
-	flight->request.link = passed;
+	if (flight->request.link == SIZE_MAX)
+		flight->request.link = passed; /* else one behind `passed` answered for it */
 	if (block->setup.recursive)
 		flight->answer.flags |= VIGIE_FLAG_RA;
-	while (passed-- > 0) {
+	while (passed-- > flight->first) {
 		const struct link *link = &block->chain[passed];
 
 		if (link->directive->answered)
@@ -89,7 +96,7 @@ static bool go_on(struct flight *flight, enum vigie_verdict verdict)
 		case VIGIE_ANSWERED:
 			return answered(flight, flight->position);
 		case VIGIE_DROP:
-			worker_of(flight->request.worker)->counters.dropped++;
+			worker_of(flight->request.worker)->counters.dropped += !flight->inner;
 			return false;
 		case VIGIE_SUSPENDED:
 			return false;
@@ -136,8 +143,10 @@ static struct vigie_pending *suspend_with(struct flight *flight, size_t held_len
 		.query = *query,
 		.origin = flight->origin,
 		.block = flight->block,
+		.first = flight->first,
 		.position = flight->position,
 		.channel = flight->request.channel,
+		.inner = flight->inner,
 		.depth = flight->request.depth,
 		.rotation = flight->request.rotation,
 		.began_us = flight->request.began_us,
@@ -194,9 +203,11 @@ static void flight_restore(struct flight *flight, const struct vigie_pending *pe
 	flight->query = pending->query;
 	flight->origin = pending->origin;
 	flight_begin(flight, pending->worker, pending->channel, buffer,
-		     flight_limit(&pending->query, pending->channel));
+		     pending->inner ? VIGIE_MESSAGE_MAX : flight_limit(&pending->query, pending->channel));
 	flight->block = pending->block;
+	flight->first = pending->first;
 	flight->position = pending->position;
+	flight->inner = pending->inner;
 	flight->request.depth = pending->depth;
 	flight->request.rotation = pending->rotation;
 	flight->request.began_us = pending->began_us;
@@ -211,8 +222,40 @@ static void flight_restore(struct flight *flight, const struct vigie_pending *pe
 
 static void finish(struct flight *flight, const struct vigie_pending *pending, bool ready);
 
-/* The look-up that a suspended request waits for has ended. */
-static void parent_resume(const struct vigie_pending *pending, const uint8_t *reply, size_t length)
+/* What an inner request leaves to the one whose chain it served. */
+static void inherit(struct vigie_request *request, const struct vigie_request *inner)
+{
+	request->link = inner->link;
+	request->trouble = inner->trouble;
+	request->silent |= inner->silent;
+}
+
+static void inherit_explanation(struct vigie_answer *answer, const struct vigie_answer *inner)
+{
+	if (answer->ede == VIGIE_EDE_NONE)
+		vigie_answer_explain(answer, (enum vigie_ede)inner->ede, inner->ede_text);
+}
+
+/* An inner request has ended: the one that asked goes on. `length` is 0 when there is no answer. */
+static enum vigie_verdict tell(struct flight *flight, const struct flight *inner, bool passed,
+			       vigie_lookup_done *done, size_t length, void *argument)
+{
+	const uint8_t *reply = length > 0 ? inner->answer.buffer : NULL;
+	enum vigie_verdict verdict;
+
+	if (!passed)
+		return done(&flight->request, reply, length, argument);
+	if (!reply)
+		return VIGIE_DROP; /* a directive behind it said so */
+	inherit(&flight->request, &inner->request);
+	verdict = done(&flight->request, reply, length, argument);
+	if (verdict == VIGIE_ANSWERED)
+		inherit_explanation(&flight->answer, &inner->answer);
+	return verdict;
+}
+
+/* The inner request that a suspended one waits for has ended. */
+static void parent_resume(const struct vigie_pending *pending, const struct flight *inner, size_t length)
 {
 	struct vigie_pending *parent = pending->parent;
 	struct flight flight;
@@ -221,35 +264,34 @@ static void parent_resume(const struct vigie_pending *pending, const uint8_t *re
 		return;
 	flight_restore(&flight, parent);
 	finish(&flight, parent,
-	       go_on(&flight, pending->done(&flight.request, reply, length, pending->argument)));
+	       go_on(&flight,
+		     tell(&flight, inner, pending->passed, pending->done, length, pending->argument)));
 	pending_free(parent);
 }
 
-/* Sends what a resumed request came to, or hands it to who looked it up. */
+/* Sends what a resumed request came to, or hands it to who asked it. */
 static void finish(struct flight *flight, const struct vigie_pending *pending, bool ready)
 {
 	size_t length = ready ? vigie_answer_end(&flight->answer) : 0;
 
-	switch (pending->channel) {
-	case VIGIE_CHANNEL_UDP:
-		if (ready)
-			udp_send(flight->origin.udp, &flight->origin, flight->answer.buffer, length);
-		return;
-	case VIGIE_CHANNEL_TCP:
-		if (ready && flight->origin.connection)
-			tcp_send(flight->origin.connection, flight->answer.buffer, length);
-		return;
-	case VIGIE_CHANNEL_INTERNAL:
+	if (pending->inner) {
 		if (flight->suspended) {
-			/* It waits again: who looked it up goes on waiting. */
+			/* It waits again: who asked goes on waiting. */
+			flight->suspended->passed = pending->passed;
 			flight->suspended->parent = pending->parent;
 			flight->suspended->done = pending->done;
 			flight->suspended->argument = pending->argument;
 			return;
 		}
-		parent_resume(pending, ready ? flight->answer.buffer : NULL, length);
+		parent_resume(pending, flight, length);
 		return;
 	}
+	if (!ready)
+		return;
+	if (pending->channel == VIGIE_CHANNEL_UDP)
+		udp_send(flight->origin.udp, &flight->origin, flight->answer.buffer, length);
+	else if (flight->origin.connection)
+		tcp_send(flight->origin.connection, flight->answer.buffer, length);
 }
 
 static void resume(struct vigie_pending *pending, vigie_resume *resume_directive, void *argument)
@@ -264,39 +306,75 @@ static void resume(struct vigie_pending *pending, vigie_resume *resume_directive
 	worker_leave(worker);
 }
 
+/* Prepares an inner request for a query that is parsed. False when there are too many within one another, or
+ * memory is out. */
+static bool inner_begin(struct flight *inner, const struct flight *flight, enum vigie_channel channel)
+{
+	struct worker *worker = worker_of(flight->request.worker);
+	unsigned depth = flight->request.depth + 1;
+	uint8_t *buffer = depth <= VIGIE_DEPTH_MAX ? worker_scratch(worker, depth) : NULL;
+
+	if (!buffer)
+		return false;
+	inner->origin = flight->origin;
+	inner->origin.connection = NULL; /* the asking request holds the way back */
+	flight_begin(inner, worker, channel, buffer, VIGIE_MESSAGE_MAX);
+	inner->inner = true;
+	inner->request.depth = depth;
+	return true;
+}
+
+/* Tells the asking request of the end of an inner one, or lets it wait for that. */
+static enum vigie_verdict inner_end(struct flight *flight, struct flight *inner, bool ready, bool passed,
+				    vigie_lookup_done *done, void *argument)
+{
+	struct vigie_pending *waiting;
+
+	if (ready || !inner->suspended)
+		return tell(flight, inner, passed, done, ready ? vigie_answer_end(&inner->answer) : 0,
+			    argument);
+	waiting = suspend_with(flight, flight->answer.length);
+	if (!waiting)
+		/* The inner one will end without anybody waiting. */
+		return done(&flight->request, NULL, 0, argument);
+	inner->suspended->passed = passed;
+	inner->suspended->parent = waiting;
+	inner->suspended->done = done;
+	inner->suspended->argument = argument;
+	return VIGIE_SUSPENDED;
+}
+
 static enum vigie_verdict lookup(struct vigie_request *request, const struct vigie_name *name, uint16_t type,
 				 vigie_lookup_done *done, void *argument)
 {
-	struct flight *parent = (struct flight *)request;
-	struct worker *worker = worker_of(request->worker);
+	struct flight *flight = (struct flight *)request;
 	uint8_t packet[VIGIE_HEADER_SIZE + VIGIE_NAME_MAX + 4 + 11];
 	uint16_t flags = VIGIE_FLAG_RD | (request->query->flags & VIGIE_FLAG_CD);
-	struct vigie_pending *waiting;
-	struct flight child;
-	uint8_t *buffer;
+	struct flight inner;
 	size_t length;
-	bool ready;
 
-	buffer = request->depth < VIGIE_DEPTH_MAX ? worker_scratch(worker, request->depth + 1) : NULL;
 	length = vigie_query_write(packet, sizeof(packet), 0, flags, name->bytes, type, VIGIE_CLASS_IN,
 				   request->query->edns, request->query->edns_do);
-	if (!buffer || vigie_query_parse(&child.query, packet, length) != VIGIE_GATE_OK)
+	if (vigie_query_parse(&inner.query, packet, length) != VIGIE_GATE_OK ||
+	    !inner_begin(&inner, flight, VIGIE_CHANNEL_INTERNAL))
 		return done(request, NULL, 0, argument);
-	child.origin = parent->origin;
-	child.origin.connection = NULL; /* the asking request holds the way back */
-	flight_begin(&child, worker, VIGIE_CHANNEL_INTERNAL, buffer, VIGIE_MESSAGE_MAX);
-	child.request.depth = request->depth + 1;
-	ready = flight_run(&child);
-	if (ready || !child.suspended)
-		return done(request, ready ? buffer : NULL, ready ? vigie_answer_end(&child.answer) : 0,
-			    argument);
-	waiting = suspend_with(parent, parent->answer.length);
-	if (!waiting)
-		return done(request, NULL, 0, argument); /* the look-up will end without anybody waiting */
-	child.suspended->parent = waiting;
-	child.suspended->done = done;
-	child.suspended->argument = argument;
-	return VIGIE_SUSPENDED;
+	return inner_end(flight, &inner, flight_run(&inner), false, done, argument);
+}
+
+static enum vigie_verdict pass(struct vigie_request *request, const struct vigie_query *query,
+			       vigie_lookup_done *done, void *argument)
+{
+	struct flight *flight = (struct flight *)request;
+	struct flight inner;
+
+	inner.query = *query;
+	if (!inner_begin(&inner, flight, request->channel))
+		return done(request, NULL, 0, argument);
+	inner.block = flight->block;
+	inner.position = flight->position;
+	inner.first = flight->position + 1;
+	inner.request.rotation = request->rotation;
+	return inner_end(flight, &inner, go_on(&inner, VIGIE_NEXT), true, done, argument);
 }
 
 const struct vigie_request_ops flight_ops = {
@@ -304,6 +382,7 @@ const struct vigie_request_ops flight_ops = {
 	.cancel = cancel,
 	.resume = resume,
 	.lookup = lookup,
+	.pass = pass,
 };
 
 void flight_forget_connection(struct worker *worker, struct connection *connection)

@@ -22,7 +22,9 @@ struct flight {
 	struct vigie_answer answer;
 	struct origin origin;
 	const struct block *block;
+	size_t first;                    /* the first link that has a part in it: not 0 behind a `pass` */
 	size_t position;                 /* the link of the chain that is served */
+	bool inner;                      /* asked by another request: its end is told there */
 	struct vigie_pending *suspended; /* set when a directive suspended it */
 };
 

@@ -55,6 +55,7 @@ enum vigie_gate vigie_query_parse(struct vigie_query *query, const uint8_t *pack
 	query->edns = false;
 	query->edns_do = false;
 	query->nsid = false;
+	query->forward_options = false;
 	query->edns_size = VIGIE_UDP_SIZE_PLAIN;
 	if (length < VIGIE_HEADER_SIZE || length > VIGIE_MESSAGE_MAX)
 		return VIGIE_GATE_SHORT;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "vigie/record.h"
 
 enum {
 	POINTER = 0xc0 /* the two top bits of a label's length byte */
@@ -84,4 +85,71 @@ size_t record_copy_name(const uint8_t *message, size_t length, size_t at, size_t
 			return written;
 		}
 	}
+}
+
+/* How many plain bytes and names the RDATA of a type begins with, where compression is allowed (RFC 3597
+ * section 4). What follows the names is plain. Other types are copied as they are. */
+static void rdata_shape(uint16_t type, size_t *plain, int *names)
+{
+	*plain = 0;
+	*names = 0;
+	switch (type) {
+	case VIGIE_TYPE_NS:
+	case 3: /* MD */
+	case 4: /* MF */
+	case VIGIE_TYPE_CNAME:
+	case 7: /* MB */
+	case 8: /* MG */
+	case 9: /* MR */
+	case VIGIE_TYPE_PTR:
+	case VIGIE_TYPE_DNAME:
+		*names = 1;
+		break;
+	case VIGIE_TYPE_SOA:
+	case 14: /* MINFO */
+	case 17: /* RP */
+		*names = 2;
+		break;
+	case VIGIE_TYPE_MX:
+	case 18: /* AFSDB */
+	case 21: /* RT */
+		*plain = 2;
+		*names = 1;
+		break;
+	case VIGIE_TYPE_SRV:
+		*plain = 6;
+		*names = 1;
+		break;
+	}
+}
+
+size_t record_expand_rdata(const uint8_t *message, size_t length, const struct record *record,
+			   uint8_t *scratch, const uint8_t **rdata)
+{
+	size_t at = record->rdata;
+	size_t written;
+	size_t plain;
+	int names;
+
+	rdata_shape(record->type, &plain, &names);
+	*rdata = message + record->rdata;
+	if (names == 0)
+		return record->rdlength;
+	if (record->rdlength < plain)
+		return SIZE_MAX;
+	memcpy(scratch, message + at, plain);
+	at += plain;
+	written = plain;
+	while (names-- > 0) {
+		size_t name = record_copy_name(message, length, at, record->end, scratch + written, &at);
+
+		if (name == 0)
+			return SIZE_MAX;
+		written += name;
+	}
+	if (record->end - at > VIGIE_RDATA_SCRATCH - written)
+		return SIZE_MAX;
+	memcpy(scratch + written, message + at, record->end - at);
+	*rdata = scratch;
+	return written + record->end - at;
 }

@@ -36,4 +36,9 @@ bool record_read(struct record *record, const uint8_t *message, size_t length, s
 size_t record_copy_name(const uint8_t *message, size_t length, size_t at, size_t end, uint8_t *name,
 			size_t *next);
 
+/* The RDATA with the names that may be compressed spelled out (RFC 3597 section 4): `*rdata` is `scratch`
+ * (VIGIE_RDATA_SCRATCH bytes) or the message itself. Returns its length; SIZE_MAX when malformed. */
+size_t record_expand_rdata(const uint8_t *message, size_t length, const struct record *record,
+			   uint8_t *scratch, const uint8_t **rdata);
+
 #endif

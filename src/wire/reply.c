@@ -4,6 +4,7 @@
 #include "bytes.h"
 #include "record.h"
 #include "vigie/answer.h"
+#include "vigie/record.h"
 
 bool vigie_reply_check(const struct vigie_query *query, uint16_t id, const uint8_t *reply, size_t length)
 {
@@ -81,79 +82,6 @@ enum vigie_status vigie_answer_take(struct vigie_answer *answer, const uint8_t *
 	return VIGIE_OK;
 }
 
-/* How many plain bytes and names the RDATA of a type begins with, where compression is allowed (RFC 3597
- * section 4). What follows the names is plain. Other types are copied as they are. */
-static void rdata_shape(uint16_t type, size_t *plain, int *names)
-{
-	*plain = 0;
-	*names = 0;
-	switch (type) {
-	case VIGIE_TYPE_NS:
-	case 3: /* MD */
-	case 4: /* MF */
-	case VIGIE_TYPE_CNAME:
-	case 7: /* MB */
-	case 8: /* MG */
-	case 9: /* MR */
-	case VIGIE_TYPE_PTR:
-	case 39: /* DNAME */
-		*names = 1;
-		break;
-	case VIGIE_TYPE_SOA:
-	case 14: /* MINFO */
-	case 17: /* RP */
-		*names = 2;
-		break;
-	case VIGIE_TYPE_MX:
-	case 18: /* AFSDB */
-	case 21: /* RT */
-		*plain = 2;
-		*names = 1;
-		break;
-	case VIGIE_TYPE_SRV:
-		*plain = 6;
-		*names = 1;
-		break;
-	}
-}
-
-enum {
-	RDATA_NAMES = 6 + 2 * VIGIE_NAME_MAX + 20 /* bytes of the longest RDATA with names: SOA's, or SRV's */
-};
-
-/* The RDATA with its names decompressed: `*rdata` is `scratch` (RDATA_NAMES bytes) or the message itself.
- * Returns its length; SIZE_MAX when malformed. */
-static size_t expand_rdata(const uint8_t *message, size_t length, const struct record *record,
-			   uint8_t *scratch, const uint8_t **rdata)
-{
-	size_t at = record->rdata;
-	size_t written;
-	size_t plain;
-	int names;
-
-	rdata_shape(record->type, &plain, &names);
-	*rdata = message + record->rdata;
-	if (names == 0)
-		return record->rdlength;
-	if (record->rdlength < plain)
-		return SIZE_MAX;
-	memcpy(scratch, message + at, plain);
-	at += plain;
-	written = plain;
-	while (names-- > 0) {
-		size_t name = record_copy_name(message, length, at, record->end, scratch + written, &at);
-
-		if (name == 0)
-			return SIZE_MAX;
-		written += name;
-	}
-	if (record->end - at > RDATA_NAMES - written)
-		return SIZE_MAX;
-	memcpy(scratch + written, message + at, record->end - at);
-	*rdata = scratch;
-	return written + record->end - at;
-}
-
 enum vigie_status vigie_answer_append(struct vigie_answer *answer, const uint8_t *reply, size_t length)
 {
 	size_t at = record_skip_name(reply, length, VIGIE_HEADER_SIZE);
@@ -166,7 +94,7 @@ enum vigie_status vigie_answer_append(struct vigie_answer *answer, const uint8_t
 	answer->flags |= vigie_reply_flags(reply) & VIGIE_FLAG_TC;
 	for (unsigned i = 0; i < count; i++) {
 		uint8_t owner[VIGIE_NAME_MAX];
-		uint8_t scratch[RDATA_NAMES];
+		uint8_t scratch[VIGIE_RDATA_SCRATCH];
 		const uint8_t *rdata;
 		struct record record;
 		size_t rdlength;
@@ -176,7 +104,7 @@ enum vigie_status vigie_answer_append(struct vigie_answer *answer, const uint8_t
 		    record.type == VIGIE_TYPE_OPT ||
 		    record_copy_name(reply, length, record.owner, record.fixed, owner, NULL) == 0)
 			return VIGIE_EINVAL;
-		rdlength = expand_rdata(reply, length, &record, scratch, &rdata);
+		rdlength = record_expand_rdata(reply, length, &record, scratch, &rdata);
 		if (rdlength > UINT16_MAX)
 			return VIGIE_EINVAL;
 		to = vigie_answer_rr_named(answer, VIGIE_ANSWER, owner, record.type, record.ttl,

@@ -63,3 +63,14 @@ bool vigie_record_name(const struct vigie_record_walk *walk, size_t at, struct v
 	return record_copy_name(walk->message, walk->length, at, walk->length, wire, NULL) > 0 &&
 	       vigie_name_from_wire(name, wire, sizeof(wire)) == VIGIE_OK;
 }
+
+size_t vigie_record_rdata(const struct vigie_record_walk *walk, const struct vigie_record *record,
+			  uint8_t *scratch, const uint8_t **rdata)
+{
+	const struct record found = {.type = record->type,
+				     .rdata = record->rdata,
+				     .end = record->end,
+				     .rdlength = record->rdlength};
+
+	return record_expand_rdata(walk->message, walk->length, &found, scratch, rdata);
+}
