@@ -1,9 +1,9 @@
 /* `chaos [VERSION [AUTHORS…]]`: what this server is, for TXT queries of class CH. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "directives.h"
+#include "hostname.h"
 
 enum {
 	TEXT_MAX = 255 /* bytes of a character-string; longer words are cut */
@@ -13,7 +13,7 @@ struct chaos {
 	const char *version;
 	const char **authors;
 	size_t author_count;
-	char hostname[TEXT_MAX + 1];
+	const char *hostname;
 	struct vigie_name version_bind;
 	struct vigie_name version_server;
 	struct vigie_name authors_bind;
@@ -24,6 +24,11 @@ struct chaos {
 static int compare_texts(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static enum vigie_status no_memory(struct vigie_error *error)
+{
+	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 }
 
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
@@ -37,17 +42,17 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 		status = vigie_statement_plain(statement, error);
 	if (status)
 		return status;
-	if (chaos)
-		chaos->authors = vigie_arena_alloc(block->arena, (statement->arg_count + 1) * sizeof(char *));
-	if (!chaos || !chaos->authors)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	if (!chaos)
+		return no_memory(error);
+	chaos->authors = vigie_arena_alloc(block->arena, (statement->arg_count + 1) * sizeof(char *));
+	chaos->hostname = hostname_get(block->arena);
+	if (!chaos->authors || !chaos->hostname)
+		return no_memory(error);
 	chaos->version = statement->arg_count > 0 ? statement->args[0].text : "vigie-" VIGIE_VERSION;
 	for (size_t i = 1; i < statement->arg_count; i++)
 		chaos->authors[chaos->author_count++] = statement->args[i].text;
 	if (chaos->author_count > 1)
 		qsort(chaos->authors, chaos->author_count, sizeof(*chaos->authors), compare_texts);
-	if (gethostname(chaos->hostname, sizeof(chaos->hostname) - 1))
-		strcpy(chaos->hostname, "localhost");
 	vigie_name_from_text(&chaos->version_bind, "version.bind.");
 	vigie_name_from_text(&chaos->version_server, "version.server.");
 	vigie_name_from_text(&chaos->authors_bind, "authors.bind.");

@@ -1,9 +1,9 @@
 /* `nsid [DATA…]`: tells clients that ask for it which server this is (RFC 5001). */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "directives.h"
+#include "hostname.h"
 
 enum {
 	NSID_MAX = 255 /* bytes; what is longer is an error */
@@ -21,14 +21,12 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 		status = vigie_statement_plain(statement, error);
 	if (status)
 		return status;
-	if (!nsid)
+	if (statement->arg_count == 0)
+		*instance = (void *)hostname_get(block->arena);
+	else
+		*instance = nsid;
+	if (!nsid || !*instance)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	*instance = nsid;
-	if (statement->arg_count == 0) {
-		if (gethostname(nsid, NSID_MAX))
-			strcpy(nsid, "localhost");
-		return VIGIE_OK;
-	}
 	for (size_t i = 0; i < statement->arg_count; i++) {
 		const struct vigie_word *word = &statement->args[i];
 		size_t more = strlen(word->text);
