@@ -5,6 +5,7 @@
 
 static const struct command commands[] = {
 	{"check", command_check},
+	{"translate", command_translate},
 };
 
 const struct command *command_get(const char *name)

@@ -18,5 +18,6 @@ struct command {
 const struct command *command_get(const char *name);
 
 int command_check(int count, char **arguments);
+int command_translate(int count, char **arguments);
 
 #endif

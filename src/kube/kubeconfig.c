@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
 #include "kube_config.h"
 #include "vigie/buffer.h"
+#include "vigie/yaml.h"
 
 enum {
 	FILE_MAX = 1 << 20 /* bytes of a kubeconfig */
@@ -21,30 +21,14 @@ struct reader {
 	struct vigie_error *error;
 };
 
-/* The member of a mapping; NULL when there is none. */
 static yaml_node_t *get(struct reader *reader, const yaml_node_t *mapping, const char *key)
 {
-	if (!mapping || mapping->type != YAML_MAPPING_NODE)
-		return NULL;
-	for (yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
-	     pair < mapping->data.mapping.pairs.top; pair++) {
-		const yaml_node_t *name = yaml_document_get_node(&reader->document, pair->key);
-
-		if (name && name->type == YAML_SCALAR_NODE &&
-		    strcmp((char *)name->data.scalar.value, key) == 0)
-			return yaml_document_get_node(&reader->document, pair->value);
-	}
-	return NULL;
+	return vigie_yaml_get(&reader->document, mapping, key);
 }
 
-/* The text of a member; NULL when it is absent, empty or no text. */
 static const char *get_text(struct reader *reader, const yaml_node_t *mapping, const char *key)
 {
-	const yaml_node_t *node = get(reader, mapping, key);
-
-	if (!node || node->type != YAML_SCALAR_NODE || node->data.scalar.length == 0)
-		return NULL;
-	return (const char *)node->data.scalar.value;
+	return vigie_yaml_get_text(&reader->document, mapping, key);
 }
 
 /* The `what` of the element called `name` in the list `list`. */
