@@ -1,0 +1,170 @@
+"""vigie and CoreDNS with the same Corefile, asked the same questions: the examples of CoreDNS' manual pages, one directive
+after another. The answers agree but where docs/differences.md says otherwise."""
+import dataclasses
+import re
+import socket
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import pytest
+
+from directive_cases import CASES, FILES, WORLD, Case
+from processes import Process, free_ports, wait_for
+from servers import TOP, VIGIE
+
+PATIENCE = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    rcode: str
+    flags: str
+    sections: tuple[tuple[str, ...], ...]
+    options: tuple[str, ...]
+    edns: bool
+
+    def __str__(self) -> str:
+        lines = [f"{self.rcode} [{self.flags}]{'' if self.edns else ' without EDNS'}"]
+        for title, section in zip(("answer", "authority", "additional"), self.sections):
+            lines += [f"    {title}: {record}" for record in section]
+        return "\n".join(lines + [f"    option: {option}" for option in self.options])
+
+
+def records(section) -> tuple[str, ...]:
+    return tuple(sorted(f"{rrset.name.to_text()} {rrset.ttl} {dns.rdataclass.to_text(rrset.rdclass)} "
+                        f"{dns.rdatatype.to_text(rrset.rdtype)} {rdata}" for rrset in section for rdata in rrset))
+
+
+def ask(port: int, question: str) -> Answer | None:
+    """A question: NAME TYPE and, in any order, CLASS, tcp, norec, do, noedns, nsid, size=BYTES, from=ADDRESS. None: no
+    answer."""
+    name, rdtype, *more = question.split()
+    settings = dict(word.split("=") for word in more if "=" in word)
+    words = {word for word in more if "=" not in word}
+    rdclass = next((word for word in words if word in ("CH", "HS")), "IN")
+    options = [dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")] if "nsid" in words else None
+    query = dns.message.make_query(name, rdtype, rdclass, use_edns="noedns" not in words,
+                                   payload=int(settings.get("size", 1232)), want_dnssec="do" in words, options=options)
+    if "norec" in words:
+        query.flags &= ~dns.flags.RD
+    ask_by = dns.query.tcp if "tcp" in words else dns.query.udp
+    try:
+        reply = ask_by(query, "127.0.0.1", port=port, timeout=1 if "dropped" in words else PATIENCE,
+                       source=settings.get("from", "127.0.0.1"))
+    except (dns.exception.Timeout, EOFError, ConnectionError):
+        return None
+    return Answer(dns.rcode.to_text(reply.rcode()), dns.flags.to_text(reply.flags),
+                  tuple(records(section) for section in (reply.answer, reply.authority, reply.additional)),
+                  tuple(sorted(f"{option.otype} {option.to_wire().hex() if option.to_wire() else ''}"
+                               for option in reply.options)), reply.edns >= 0)
+
+
+class Server:
+    def __init__(self, program: Path, folder: Path, corefile: str, ports: dict[str, int]):
+        folder.mkdir(parents=True)
+        for name, text in FILES.items():
+            (folder / name).write_text(text)
+        for word, value in ports.items():
+            corefile = corefile.replace(word, str(value))
+        (folder / "Corefile").write_text(corefile.replace("FOLDER", str(folder)))
+        self.port = ports["PORT"]
+        self.process = Process(program.name, [program, "-conf", folder / "Corefile"], folder)
+
+    def __enter__(self) -> "Server":
+        self.process.start()
+
+        def listens() -> bool:
+            self.process.check()
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        wait_for(listens, f"{self.process.name} to listen\n{self.process.log()}")
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.process.stop()
+
+
+@pytest.fixture(scope="module")
+def coredns(control_plane) -> Path:
+    return control_plane.tools / "coredns"
+
+
+@pytest.fixture(scope="module")
+def world(coredns, tmp_path_factory):
+    """The upstreams: three CoreDNS servers with a zone each, at the ports of UPSTREAM, UPSTREAM2 and UPSTREAM3."""
+    ports = dict(zip(WORLD, free_ports(len(WORLD))))
+    text = "".join(f".:{ports[word]} {{\n    bind 127.0.0.1\n    file {word}.zone .\n}}\n" for word in WORLD)
+    folder = tmp_path_factory.mktemp("world")
+    for word, zone in WORLD.items():
+        (folder / f"{word}.zone").write_text(zone)
+    with Server(coredns, folder / "server", text.replace("file ", f"file {folder}/"),
+                {"PORT": ports["UPSTREAM"]}):
+        yield ports
+
+
+# Each rule is named in its row of docs/differences.md. It gets the question, vigie's answer and CoreDNS', which differ.
+
+
+def recursion_is_available(question, ours, theirs):
+    """RA is said by vigie where a block forwards, and handed on from the upstream by CoreDNS."""
+    return without_flags(ours, "RA") == without_flags(theirs, "RA")
+
+
+def without_flags(answer: Answer, *names: str) -> Answer:
+    return dataclasses.replace(answer, flags=" ".join(flag for flag in answer.flags.split() if flag not in names))
+
+
+RULES = [recursion_is_available]
+
+
+def explain(question: str, ours: Answer | None, theirs: Answer | None) -> str | None:
+    """The rule that a difference falls under; "" when there is none; None when no rule explains it."""
+    if ours == theirs:
+        return ""
+    if ours is None or theirs is None:
+        return None
+    return next((rule.__name__ for rule in RULES if rule(question, ours, theirs)), None)
+
+
+_used: Counter[str] = Counter()
+
+
+def lacks(folder: Path, case: Case) -> list[str]:
+    """The directives of a case that vigie has not."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "Corefile"
+    file.write_text(case.corefile.replace("PORT", "5399"))
+    said = subprocess.run([VIGIE, "check", "-conf", file], capture_output=True, text=True, cwd=folder).stderr
+    return re.findall(r"unknown directive '(\w+)'", said)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_answers_agree(case, coredns, world, tmp_path):
+    if lacking := lacks(tmp_path / "check", case):
+        pytest.skip(f"vigie has no {', '.join(lacking)} yet")
+    unexplained = []
+    ports = [dict(zip(("PORT", "SECOND"), pair)) | world for pair in zip(free_ports(2), free_ports(2))]
+    with (Server(VIGIE, tmp_path / "vigie", case.corefile, ports[0]) as ours,
+          Server(coredns, tmp_path / "coredns", case.corefile, ports[1]) as theirs):
+        for question in case.questions:
+            answers = [ask(server.port, question) for server in (ours, theirs)]
+            rule = explain(question, *answers)
+            if rule is None:
+                unexplained.append(f"== {question}\nvigie:   {answers[0]}\nCoreDNS: {answers[1]}")
+            elif rule:
+                _used[rule] += 1
+    assert not unexplained, "\n".join(unexplained)
+
+
+def test_each_rule_is_used_and_documented():
+    text = (TOP / "docs" / "differences.md").read_text()
+    assert [rule.__name__ for rule in RULES if f"`{rule.__name__}`" not in text] == []
+    assert {rule.__name__ for rule in RULES} == set(_used), "each rule has its use"
