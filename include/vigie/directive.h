@@ -17,6 +17,9 @@
 struct vigie_buffer;
 struct vigie_http;
 struct vigie_metrics;
+struct vigie_tls;
+struct vigie_transfer;
+struct vigie_zone;
 
 enum {
 	VIGIE_WORKERS_MAX = 256 /* worker threads */
@@ -27,6 +30,8 @@ struct vigie_process {
 	uv_loop_t *loop; /* the main thread's */
 	struct vigie_http *http;
 	unsigned workers; /* 0: one for each CPU that the cgroup allows; how many there are from `start` on */
+	unsigned sockets; /* what `multisocket` asks for where `workers` says nothing; 0: nothing */
+	bool debug;       /* debug lines are logged */
 	uint64_t lameduck_ms; /* how long to serve on after SIGTERM */
 	uint64_t
 		startup_ms; /* how long to wait for `synced` before the first answer: the longest asked for */
@@ -54,6 +59,14 @@ struct vigie_place {
 	const struct vigie_key *key;
 };
 
+/* Of a block's connections by TCP and TLS, milliseconds; 0: VIGIE_TCP_IDLE_MS. */
+struct vigie_timeouts {
+	uint64_t read_ms;     /* for a query to be whole, from its first byte or the connection's begin */
+	uint64_t write_ms;    /* for the client to read something of what is sent to it */
+	uint64_t idle_ms;     /* from one query to the next */
+	unsigned queries_max; /* then the connection is closed; 0: no bound */
+};
+
 /* One server block while it is set up. */
 struct vigie_block {
 	struct vigie_process *process;
@@ -61,7 +74,11 @@ struct vigie_block {
 	struct vigie_arena *arena;               /* lives as long as the block: instances may be put here */
 	const char **addresses;                  /* `bind`: addresses to listen on, text; none: all */
 	size_t address_count;
-	bool recursive; /* a directive answers for the rest of the world: RA is set */
+	const char *root; /* `root`: where relative paths begin; NULL: the working directory */
+	struct vigie_timeouts timeouts;
+	struct vigie_tls *tls;           /* `tls`: what tls:// keys are served with; NULL: there is none */
+	struct vigie_transfer *transfer; /* `transfer`: who is told of changed zones; NULL: nobody */
+	bool recursive;                  /* a directive answers for the rest of the world: RA is set */
 
 	/* From `start` on: where it is served, what the `server` label of a directive's metrics says (the
 	 * first of these), and the names of the chain's directives, which struct vigie_request counts. */
@@ -70,6 +87,11 @@ struct vigie_block {
 	const char *server;
 	const char *const *chain;
 	size_t chain_count;
+
+	/* Asks the directives of the chain for a zone, as their `zone` does: the first one that has it gives
+	 * it. Set by the server. */
+	enum vigie_status (*zone)(const struct vigie_block *block, const struct vigie_name *origin,
+				  struct vigie_zone **zone);
 };
 
 struct vigie_directive {
@@ -106,6 +128,11 @@ struct vigie_directive {
 	 * write are per worker and summed here. NULL: it has none. */
 	void (*metrics)(void *instance, struct vigie_metrics *metrics);
 
+	/* A whole zone, for `transfer`: a snapshot with a reference. Runs in a thread of libuv's pool that is
+	 * registered with RCU and online. VIGIE_ENOENT: the zone is another's; other failures: it is this
+	 * one's, and not to be had. NULL: it has no zones. */
+	enum vigie_status (*zone)(void *instance, const struct vigie_name *origin, struct vigie_zone **zone);
+
 	/* Whether /ready may say so. Once true it is not asked again. NULL: always. */
 	bool (*ready)(void *instance);
 
@@ -135,6 +162,9 @@ enum vigie_status vigie_statement_plain(const struct vigie_statement *statement,
 
 /* "unknown directive 'WORD'", with what may have been meant. Returns VIGIE_EINVAL. */
 enum vigie_status vigie_directive_unknown(const struct vigie_word *word, struct vigie_error *error);
+
+/* A path of the Corefile, below the block's `root` when it is relative. NULL when memory is out. */
+const char *vigie_block_path(const struct vigie_block *block, const char *path);
 
 /* "unknown option 'WORD' of 'DIRECTIVE'", with what may have been meant: the options that there are stand in
  * src/directives/words.c. Returns VIGIE_EINVAL. */

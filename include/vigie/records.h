@@ -99,4 +99,16 @@ enum vigie_lookup vigie_records_answer(const struct vigie_view *view, const stru
 				       uint32_t rotation, struct vigie_answer *answer,
 				       struct vigie_name *target);
 
+/* Told of one record of a zone: an uncompressed wire name, RDATA with uncompressed names. Anything but
+ * VIGIE_OK ends the walk. */
+typedef enum vigie_status vigie_records_visit(void *argument, const uint8_t *owner, uint16_t type,
+					      uint32_t ttl, const uint8_t *rdata, size_t rdlength);
+
+/* Visits the records of a cluster zone of the view (not a reverse one) that a transfer gives, the SOA first:
+ * those of one state of the table, whatever is published meanwhile. For a thread that is registered with RCU
+ * and serves nobody: it holds the writer up while it takes hold of the services, and grace periods until it
+ * returns. Returns what `visit` did, or VIGIE_ENOMEM. */
+enum vigie_status vigie_records_transfer(const struct vigie_view *view, const struct vigie_name *zone,
+					 vigie_records_visit *visit, void *argument);
+
 #endif

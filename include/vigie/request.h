@@ -59,6 +59,16 @@ struct vigie_worker {
 	uint32_t rotation; /* counted up for each request whose answer is to be rotated */
 };
 
+/* An answer of many messages by TCP: a zone transfer (RFC 5936). The directive writes the first one as any
+ * answer and leaves the source of the others in the request; the server asks it for one whenever the client
+ * has read the one before. Its thread is the worker's, online for RCU. */
+struct vigie_stream {
+	/* Writes the next message into an answer that is begun for the query; false: there are no more. */
+	bool (*next)(struct vigie_stream *stream, struct vigie_answer *answer);
+	/* Called once: at the end, or when the connection is gone. */
+	void (*free)(struct vigie_stream *stream);
+};
+
 struct vigie_request {
 	struct vigie_query *query;   /* a directive may change its flags and edns_size for those behind it */
 	struct vigie_answer *answer; /* begun and empty when a directive is called */
@@ -73,6 +83,8 @@ struct vigie_request {
 	uint32_t rotation;   /* where sets of addresses begin in the answer; 0: in order */
 	const char *trouble; /* why the answer is an error, for the log; NULL or borrowed until answered */
 	bool silent;         /* no directive is to log this one */
+	struct vigie_stream *stream; /* what follows the answer; NULL: nothing. The server's when set; for
+				      * VIGIE_CHANNEL_TCP alone */
 };
 
 enum {
@@ -91,6 +103,7 @@ typedef enum vigie_verdict vigie_lookup_done(struct vigie_request *request, cons
 struct vigie_request_ops {
 	struct vigie_pending *(*suspend)(struct vigie_request *request);
 	void (*cancel)(struct vigie_request *request, struct vigie_pending *pending);
+	void (*on_abandon)(struct vigie_pending *pending, void (*abandoned)(void *argument), void *argument);
 	void (*resume)(struct vigie_pending *pending, vigie_resume *resume, void *argument);
 	enum vigie_verdict (*lookup)(struct vigie_request *request, const struct vigie_name *name,
 				     uint16_t type, vigie_lookup_done *done, void *argument);
@@ -111,6 +124,14 @@ static inline struct vigie_pending *vigie_request_suspend(struct vigie_request *
 static inline void vigie_request_cancel(struct vigie_request *request, struct vigie_pending *pending)
 {
 	request->worker->ops->cancel(request, pending);
+}
+
+/* Work that ends in another thread may end after its worker: `abandoned` is called when the worker gives the
+ * request up, which must not be resumed then. */
+static inline void vigie_request_on_abandon(const struct vigie_worker *worker, struct vigie_pending *pending,
+					    void (*abandoned)(void *argument), void *argument)
+{
+	worker->ops->on_abandon(pending, abandoned, argument);
 }
 
 /* Goes on with a suspended request: calls `resume` with an empty answer and carries its verdict out

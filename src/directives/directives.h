@@ -9,7 +9,9 @@ extern const struct vigie_directive vigie_directive_any;
 extern const struct vigie_directive vigie_directive_bind;
 extern const struct vigie_directive vigie_directive_bufsize;
 extern const struct vigie_directive vigie_directive_chaos;
+extern const struct vigie_directive vigie_directive_debug;
 extern const struct vigie_directive vigie_directive_errors;
+extern const struct vigie_directive vigie_directive_file;
 extern const struct vigie_directive vigie_directive_forward;
 extern const struct vigie_directive vigie_directive_header;
 extern const struct vigie_directive vigie_directive_health;
@@ -24,6 +26,15 @@ extern const struct vigie_directive vigie_directive_ready;
 extern const struct vigie_directive vigie_directive_rewrite;
 extern const struct vigie_directive vigie_directive_template;
 extern const struct vigie_directive vigie_directive_whoami;
+extern const struct vigie_directive vigie_directive_multisocket;
+extern const struct vigie_directive vigie_directive_pprof;
+extern const struct vigie_directive vigie_directive_prometheus;
+extern const struct vigie_directive vigie_directive_ready;
+extern const struct vigie_directive vigie_directive_root;
+extern const struct vigie_directive vigie_directive_timeouts;
+extern const struct vigie_directive vigie_directive_tls;
+extern const struct vigie_directive vigie_directive_trace;
+extern const struct vigie_directive vigie_directive_transfer;
 extern const struct vigie_directive vigie_directive_workers;
 
 #endif

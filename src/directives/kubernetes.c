@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vigie/log.h"
+#include "vigie/zone.h"
 
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
 			       size_t count, void **instance, struct vigie_error *error)
@@ -232,6 +233,42 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	return VIGIE_NEXT;
 }
 
+static enum vigie_status add_record(void *argument, const uint8_t *owner, uint16_t type, uint32_t ttl,
+				    const uint8_t *rdata, size_t rdlength)
+{
+	enum vigie_status status = vigie_zone_builder_add(argument, owner, type, ttl, rdata, rdlength);
+
+	return status == VIGIE_ENOENT ? VIGIE_OK : status; /* a name server may be elsewhere */
+}
+
+/* The cluster zone as it is at this moment. Reverse zones are not transferred: what they hold depends on what
+ * is asked for. */
+static enum vigie_status zone(void *instance, const struct vigie_name *origin, struct vigie_zone **out)
+{
+	const struct kubernetes *kubernetes = instance;
+	struct vigie_zone_builder *builder;
+	enum vigie_status status = VIGIE_ENOENT;
+
+	for (size_t i = 0; i < kubernetes->view.zone_count && status; i++) {
+		if (vigie_name_equal(kubernetes->zones[i].bytes, origin->bytes) &&
+		    !vigie_name_is_reverse(origin))
+			status = VIGIE_OK;
+	}
+	if (status)
+		return status;
+	if (!vigie_records_synced(kubernetes->records))
+		return VIGIE_ETIMEOUT;
+	builder = vigie_zone_builder_new(origin);
+	status = builder ? vigie_records_transfer(&kubernetes->view, origin, add_record, builder)
+			 : VIGIE_ENOMEM;
+	if (status) {
+		vigie_zone_builder_free(builder);
+		return status;
+	}
+	*out = vigie_zone_builder_finish(builder, NULL);
+	return *out ? VIGIE_OK : VIGIE_ENOMEM;
+}
+
 static bool ready(void *instance)
 {
 	const struct kubernetes *kubernetes = instance;
@@ -246,6 +283,7 @@ const struct vigie_directive vigie_directive_kubernetes = {
 	.stop = stop,
 	.serve = serve,
 	.metrics = kubernetes_metrics,
+	.zone = zone,
 	.ready = ready,
 	.detail = kubernetes_detail,
 };

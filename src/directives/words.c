@@ -19,6 +19,7 @@ static const struct {
 	{"acl", " allow block drop filter "},
 	{"bind", " except "},
 	{"errors", " consolidate stacktrace "},
+	{"file", " fallthrough reload reload_by_mtime upstream "},
 	{"forward",
 	 " except expire failover force_tcp health_check max_age max_concurrent max_connect_attempts "
 	 "max_fails max_idle_conns next policy prefer_udp read_timeout resolver source_address tls "
@@ -31,8 +32,13 @@ static const struct {
 	 "fallthrough ignore kubeconfig labels multicluster namespace_labels namespaces noendpoints "
 	 "pods snapshot startup_timeout tls ttl zonal "},
 	{"loadbalance", " prefer "},
+	{"pprof", " block "},
 	{"ready", " monitor "},
 	{"template", " additional answer authority ederror fallthrough match rcode upstream "},
+	{"timeouts", " idle maxtcpqueries read write "},
+	{"trace", " client_server datadog_analytics_rate every service zipkin_max_backlog_size "
+		  "zipkin_max_batch_interval zipkin_max_batch_size "},
+	{"transfer", " source to "},
 };
 
 /* Directives that CoreDNS has or had, or that its users build into it, and that vigie has not. */

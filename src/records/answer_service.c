@@ -310,6 +310,25 @@ static enum outcome answer_external(struct lookup *lookup, const struct entry *e
 	return OUTCOME_CNAME;
 }
 
+enum outcome vigie_answer_blob(struct lookup *lookup, const struct entry *entry, const struct blob *blob,
+			       unsigned service)
+{
+	const struct vigie_view *view = lookup->view;
+
+	if (blob->kind == BLOB_EXTERNAL)
+		return answer_external(lookup, entry, blob, service);
+	if (service >= 2 && label_is(lookup_label(lookup, service - 1), "\5_zone"))
+		return answer_zonal(lookup, blob, service);
+	if (blob->kind == BLOB_HEADLESS ? !view->endpoints || blob->row_count == 0
+					: view->ignore_empty_service && blob->row_count == 0)
+		return OUTCOME_NXDOMAIN;
+	if (service == 0)
+		return answer_itself(lookup, blob);
+	if (service == 1)
+		return answer_endpoint(lookup, blob, service);
+	return service == 2 ? answer_port(lookup, blob, service) : OUTCOME_NXDOMAIN;
+}
+
 enum outcome vigie_answer_service(struct lookup *lookup)
 {
 	const struct vigie_view *view = lookup->view;
@@ -332,16 +351,5 @@ enum outcome vigie_answer_service(struct lookup *lookup)
 	blob = entry ? entry_blob(entry) : NULL;
 	if (!blob || !space_exposed(entry->space))
 		return OUTCOME_NXDOMAIN;
-	if (blob->kind == BLOB_EXTERNAL)
-		return answer_external(lookup, entry, blob, service);
-	if (service >= 2 && label_is(lookup_label(lookup, service - 1), "\5_zone"))
-		return answer_zonal(lookup, blob, service);
-	if (blob->kind == BLOB_HEADLESS ? !view->endpoints || blob->row_count == 0
-					: view->ignore_empty_service && blob->row_count == 0)
-		return OUTCOME_NXDOMAIN;
-	if (service == 0)
-		return answer_itself(lookup, blob);
-	if (service == 1)
-		return answer_endpoint(lookup, blob, service);
-	return service == 2 ? answer_port(lookup, blob, service) : OUTCOME_NXDOMAIN;
+	return vigie_answer_blob(lookup, entry, blob, service);
 }

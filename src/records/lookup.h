@@ -75,6 +75,10 @@ enum outcome vigie_answer_reverse(struct lookup *lookup);
 enum outcome vigie_answer_service(struct lookup *lookup);
 enum outcome vigie_answer_pod(struct lookup *lookup);
 
+/* For a name of the service that `blob` tells of; `service` labels stand left of the service's own. */
+enum outcome vigie_answer_blob(struct lookup *lookup, const struct entry *entry, const struct blob *blob,
+			       unsigned service);
+
 /* SRV records: which ports of which rows. */
 struct selection {
 	const uint8_t *port; /* the port's name, without length and underscore; NULL: any port */

@@ -165,12 +165,15 @@ uint64_t vigie_cluster_publish(struct vigie_cluster *cluster)
 	struct vigie_records *records = cluster->records;
 	bool complete = !records->synced && all_swept(cluster);
 	bool changed = cluster->changed;
-	uint64_t wait = publish_services(cluster, complete, &changed);
 	uint32_t now = (uint32_t)vigie_clock_wall();
+	uint64_t wait;
 
+	pthread_mutex_lock(&records->publishing);
+	wait = publish_services(cluster, complete, &changed);
 	/* A clock that was set back does not take the serial with it. */
 	if (changed && now > records->serial)
 		__atomic_store_n(&records->serial, now, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&records->publishing);
 	cluster->changed = false;
 	vigie_table_flush(records);
 	if (complete && cds_list_empty(&cluster->dirty))

@@ -80,6 +80,7 @@ struct vigie_records *vigie_records_new(void)
 
 	if (!records)
 		return NULL;
+	pthread_mutex_init(&records->publishing, NULL);
 	records->services = vigie_table_new();
 	records->spaces = vigie_table_new();
 	records->pods = vigie_table_new();
@@ -132,6 +133,7 @@ void vigie_records_free(struct vigie_records *records)
 	vigie_table_free(records, records->pods, VIGIE_BYTES_PODS);
 	vigie_table_flush(records);
 	rcu_barrier();
+	pthread_mutex_destroy(&records->publishing);
 	free(records);
 }
 

@@ -3,6 +3,7 @@
 #ifndef TABLE_H
 #define TABLE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,7 +57,8 @@ struct vigie_records {
 	uint64_t bytes[VIGIE_BYTES];
 	uint64_t programming[VIGIE_PROGRAMMING_BOUNDS + 1];
 	double programming_sum;
-	struct garbage *garbage; /* the writer's: pieces that wait for a grace period */
+	pthread_mutex_t publishing; /* the writer's while it publishes; a transfer waits for its end */
+	struct garbage *garbage;    /* the writer's: pieces that wait for a grace period */
 };
 
 enum {

@@ -40,6 +40,24 @@ static enum vigie_status set_up(struct block *block, const struct vigie_directiv
 	return VIGIE_OK;
 }
 
+/* The first link that has the zone. */
+static enum vigie_status find_zone(const struct vigie_block *setup, const struct vigie_name *origin,
+				   struct vigie_zone **zone)
+{
+	const struct block *block = (const struct block *)setup; /* its first member */
+
+	for (size_t i = 0; i < block->link_count; i++) {
+		const struct link *link = &block->links[i];
+		enum vigie_status status = link->directive->zone
+						   ? link->directive->zone(link->instance, origin, zone)
+						   : VIGIE_ENOENT;
+
+		if (status != VIGIE_ENOENT)
+			return status;
+	}
+	return VIGIE_ENOENT;
+}
+
 struct block *block_new(const struct vigie_server_block *source, struct vigie_process *process,
 			struct vigie_error *error)
 {
@@ -54,7 +72,8 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 		return NULL;
 	}
-	block->setup = (struct vigie_block){.process = process, .source = source, .arena = arena};
+	block->setup =
+		(struct vigie_block){.process = process, .source = source, .arena = arena, .zone = find_zone};
 	while (vigie_directives[directives])
 		directives++;
 	block->links = vigie_arena_alloc(arena, directives * sizeof(*block->links));

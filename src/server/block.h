@@ -12,8 +12,8 @@ struct link {
 };
 
 struct block {
-	struct vigie_block setup;
-	struct link *links; /* every directive that has an instance or hooks, in chain order */
+	struct vigie_block setup; /* first: a directive's block is the block */
+	struct link *links;       /* every directive that has an instance or hooks, in chain order */
 	size_t link_count;
 	struct link *chain; /* those with serve or answered, in chain order: all that a query walks */
 	size_t chain_count;

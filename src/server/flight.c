@@ -27,6 +27,10 @@ struct vigie_pending {
 	struct vigie_answer held;
 	size_t held_length;
 
+	/* Who is to hear that it is given up; NULL: nobody. */
+	void (*abandoned)(void *argument);
+	void *abandoned_argument;
+
 	/* An inner one: who asked, and how to go on there. */
 	bool passed; /* it serves the rest of the asking one's chain */
 	struct vigie_pending *parent;
@@ -195,6 +199,12 @@ static void cancel(struct vigie_request *request, struct vigie_pending *pending)
 	pending_free(pending);
 }
 
+static void on_abandon(struct vigie_pending *pending, void (*abandoned)(void *argument), void *argument)
+{
+	pending->abandoned = abandoned;
+	pending->abandoned_argument = argument;
+}
+
 /* Makes a flight of a suspended request again, with the answer that it held. */
 static void flight_restore(struct flight *flight, const struct vigie_pending *pending)
 {
@@ -269,6 +279,19 @@ static void parent_resume(const struct vigie_pending *pending, const struct flig
 	pending_free(parent);
 }
 
+/* Hands the rest of an answer of many messages over; its connection may be gone. */
+static void finish_stream(struct flight *flight)
+{
+	struct vigie_stream *stream = flight->request.stream;
+
+	if (!stream)
+		return;
+	if (flight->origin.connection)
+		tcp_stream(flight->origin.connection, stream, &flight->query);
+	else
+		stream->free(stream);
+}
+
 /* Sends what a resumed request came to, or hands it to who asked it. */
 static void finish(struct flight *flight, const struct vigie_pending *pending, bool ready)
 {
@@ -292,6 +315,7 @@ static void finish(struct flight *flight, const struct vigie_pending *pending, b
 		udp_send(flight->origin.udp, &flight->origin, flight->answer.buffer, length);
 	else if (flight->origin.connection)
 		tcp_send(flight->origin.connection, flight->answer.buffer, length);
+	finish_stream(flight);
 }
 
 static void resume(struct vigie_pending *pending, vigie_resume *resume_directive, void *argument)
@@ -380,6 +404,7 @@ static enum vigie_verdict pass(struct vigie_request *request, const struct vigie
 const struct vigie_request_ops flight_ops = {
 	.suspend = suspend,
 	.cancel = cancel,
+	.on_abandon = on_abandon,
 	.resume = resume,
 	.lookup = lookup,
 	.pass = pass,
@@ -395,6 +420,11 @@ void flight_forget_connection(struct worker *worker, struct connection *connecti
 
 void flight_abandon(struct worker *worker)
 {
-	while (worker->pendings)
-		pending_free(worker->pendings);
+	while (worker->pendings) {
+		struct vigie_pending *pending = worker->pendings;
+
+		if (pending->abandoned)
+			pending->abandoned(pending->abandoned_argument);
+		pending_free(pending);
+	}
 }

@@ -26,19 +26,22 @@ static void set_name(struct listener *listener, size_t number)
 	const char *shown = address_to_text(&listener->address, text);
 
 	listener->name.number = (unsigned)number;
-	snprintf(listener->name.text, sizeof(listener->name.text), "dns://%s",
+	snprintf(listener->name.text, sizeof(listener->name.text), "%s://%s", listener->tls ? "tls" : "dns",
 		 listener->wildcard ? strrchr(shown, ':') : shown);
 }
 
-static struct listener *get_listener(struct listeners *listeners, const union address *address)
+static struct listener *get_listener(struct listeners *listeners, const union address *address,
+				     struct vigie_tls *tls)
 {
 	const struct vigie_server_name **names;
 	struct listener **list;
 	struct listener *listener;
 
 	for (size_t i = 0; i < listeners->count; i++) {
-		if (address_equal(&listeners->list[i]->address, address))
-			return listeners->list[i];
+		struct listener *known = listeners->list[i];
+
+		if (address_equal(&known->address, address) && !known->tls == !tls)
+			return known;
 	}
 	list = realloc(listeners->list, (listeners->count + 1) * sizeof(struct listener *));
 	if (!list)
@@ -52,6 +55,7 @@ static struct listener *get_listener(struct listeners *listeners, const union ad
 	if (!listener)
 		return NULL;
 	listener->address = *address;
+	listener->tls = tls;
 	listener->wildcard = address_is_wildcard(address);
 	listener->zones = zone_table_new();
 	if (!listener->zones) {
@@ -72,7 +76,7 @@ static const struct vigie_key *find_overlap(const struct listeners *listeners, c
 		const struct listener *other = listeners->list[i];
 		const struct vigie_key *key;
 
-		if (other == of || other->wildcard == of->wildcard ||
+		if (other == of || other->wildcard == of->wildcard || !other->tls != !of->tls ||
 		    other->address.v6.sin6_port != of->address.v6.sin6_port)
 			continue;
 		key = zone_table_find(other->zones, zone);
@@ -82,16 +86,47 @@ static const struct vigie_key *find_overlap(const struct listeners *listeners, c
 	return NULL;
 }
 
+/* A listener of the other transport that has the same TCP port; NULL when there is none. */
+static const struct listener *find_other_transport(const struct listeners *listeners,
+						   const struct listener *of)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct listener *other = listeners->list[i];
+
+		if (!other->tls != !of->tls && other->address.v6.sin6_port == of->address.v6.sin6_port &&
+		    (other->wildcard || of->wildcard || address_equal(&other->address, &of->address)))
+			return other;
+	}
+	return NULL;
+}
+
+/* Blocks may share a listener: the first that sets a timeout decides it. */
+static void take_timeouts(struct vigie_timeouts *to, const struct vigie_timeouts *from)
+{
+	to->read_ms = to->read_ms ? to->read_ms : from->read_ms;
+	to->write_ms = to->write_ms ? to->write_ms : from->write_ms;
+	to->idle_ms = to->idle_ms ? to->idle_ms : from->idle_ms;
+	to->queries_max = to->queries_max ? to->queries_max : from->queries_max;
+}
+
 static enum vigie_status add_key(struct listeners *listeners, struct block *block,
 				 const struct vigie_key *key, const union address *address,
 				 struct vigie_error *error)
 {
-	struct listener *listener = get_listener(listeners, address);
+	bool is_tls = key->transport == VIGIE_TRANSPORT_TLS;
+	struct listener *listener = get_listener(listeners, address, is_tls ? block->setup.tls : NULL);
 	const struct vigie_key *first;
 	char text[ADDRESS_TEXT_MAX];
 
 	if (!listener)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	if (find_other_transport(listeners, listener))
+		return vigie_word_error(
+			error, &key->word,
+			"'%s': port %u is served both by DNS over TLS and by plain TCP: a key with and one "
+			"without tls:// need ports of their own",
+			key->word.text, key->port);
+	take_timeouts(&listener->timeouts, &block->setup.timeouts);
 	switch (zone_table_add(listener->zones, key, block, &first)) {
 	case VIGIE_OK:
 		break;
@@ -130,9 +165,10 @@ enum vigie_status listeners_add(struct listeners *listeners, struct block *block
 		const struct vigie_key *key = &setup->source->keys[k];
 		union address address;
 
-		if (key->transport == VIGIE_TRANSPORT_TLS)
+		if (key->transport == VIGIE_TRANSPORT_TLS && !setup->tls)
 			return vigie_word_error(error, &key->word,
-						"'%s': serving tls:// is not supported yet", key->word.text);
+						"'%s' needs a certificate: add 'tls CERT KEY' to its block",
+						key->word.text);
 		if (setup->address_count == 0) {
 			any_address(&address, key->port);
 			status = add_key(listeners, block, key, &address, error);
@@ -176,7 +212,8 @@ enum vigie_status listeners_check(const struct listeners *listeners, struct vigi
 {
 	for (size_t i = 0; i < listeners->count; i++) {
 		const struct listener *l = listeners->list[i];
-		enum vigie_status status = check(&l->address, l->wildcard, SOCK_DGRAM, "UDP", error);
+		enum vigie_status status =
+			l->tls ? VIGIE_OK : check(&l->address, l->wildcard, SOCK_DGRAM, "UDP", error);
 
 		if (!status)
 			status = check(&l->address, l->wildcard, SOCK_STREAM, "TCP", error);

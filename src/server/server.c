@@ -210,7 +210,9 @@ static void on_wait(uv_timer_t *timer)
 
 static enum vigie_status make_workers(struct vigie_server *server, struct vigie_error *error)
 {
-	unsigned count = server->process.workers ? server->process.workers : cpus_allowed();
+	const struct vigie_process *process = &server->process;
+	unsigned asked = process->workers ? process->workers : process->sockets;
+	unsigned count = asked ? asked : cpus_allowed();
 
 	server->process.workers = count;
 	server->process.servers = server->listeners.names;
@@ -238,6 +240,7 @@ enum vigie_status vigie_server_start(struct vigie_server *server, struct vigie_e
 {
 	enum vigie_status status = listeners_check(&server->listeners, error);
 
+	vigie_log_set_level(server->process.debug ? VIGIE_LOG_DEBUG : VIGIE_LOG_INFO);
 	if (!status)
 		status = make_workers(server, error);
 	for (size_t i = 0; i < server->block_count && !status; i++)

@@ -1,4 +1,5 @@
-/* DNS over TCP (RFC 7766): pipelined queries, answers in any order, bounded in connections, bytes and time.
+/* DNS over TCP (RFC 7766) and TLS (RFC 7858): pipelined queries, answers in any order, bounded in
+ * connections, bytes and time.
  */
 #ifndef VIGIE_SERVER_TCP_H
 #define VIGIE_SERVER_TCP_H
@@ -19,6 +20,10 @@ struct tcp_listener *tcp_next(const struct tcp_listener *listener);
 
 /* Sends one answer, of a query that was suspended. */
 void tcp_send(struct connection *connection, const uint8_t *answer, size_t length);
+
+/* Sends the messages that a source (owned from here on) gives, one after another as the client reads them.
+ * Nothing else is served on the connection meanwhile. */
+void tcp_stream(struct connection *connection, struct vigie_stream *source, const struct vigie_query *query);
 
 /* A query of the connection was suspended (1), or a suspended one has ended (-1). */
 void tcp_connection_suspended(struct connection *connection, int change);

@@ -152,7 +152,7 @@ struct worker *worker_new(unsigned index)
 enum vigie_status worker_listen(struct worker *worker, const struct listener *listener,
 				struct vigie_error *error)
 {
-	enum vigie_status status = udp_open(worker, listener, error);
+	enum vigie_status status = listener->tls ? VIGIE_OK : udp_open(worker, listener, error);
 
 	return status ? status : tcp_open(worker, listener, error);
 }

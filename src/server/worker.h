@@ -40,7 +40,9 @@ struct listener {
 	struct vigie_server_name name;
 	union address address;
 	struct zone_table *zones; /* owned */
-	bool wildcard;            /* the address that was asked comes with each packet */
+	struct vigie_timeouts timeouts;
+	struct vigie_tls *tls; /* borrowed; NULL: UDP and TCP */
+	bool wildcard;         /* the address that was asked comes with each packet */
 };
 
 /* The server's side of struct vigie_worker. */

@@ -1,0 +1,173 @@
+/* `tls CERT KEY [CA] { client_auth POLICY; keylog FILE }`: the certificate that tls:// keys are served with.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "directives.h"
+#include "vigie/log.h"
+#include "vigie/tls.h"
+
+enum {
+	REFRESH_MS = 5000 /* how often the files are looked at */
+};
+
+struct tls {
+	struct vigie_tls *tls;
+	uv_timer_t *timer; /* freed when the loop lets go of it */
+	char last_error[sizeof(((struct vigie_error *)NULL)->text)];
+};
+
+static enum vigie_status read_client_auth(const struct vigie_statement *option,
+					  struct vigie_tls_options *options, struct vigie_error *error)
+{
+	static const char *const policies[] = {
+		[VIGIE_TLS_NO_CERTIFICATE] = "nocert",
+		[VIGIE_TLS_REQUEST] = "request",
+		[VIGIE_TLS_REQUIRE] = "require",
+		[VIGIE_TLS_VERIFY_IF_GIVEN] = "verify_if_given",
+		[VIGIE_TLS_REQUIRE_AND_VERIFY] = "require_and_verify",
+	};
+	enum vigie_status status = vigie_statement_args(option, 1, 1, error);
+
+	if (status)
+		return status;
+	for (size_t i = 0; i < sizeof(policies) / sizeof(*policies); i++) {
+		if (strcmp(option->args[0].text, policies[i]) == 0) {
+			options->client = (enum vigie_tls_client)i;
+			return VIGIE_OK;
+		}
+	}
+	return vigie_word_error(error, &option->args[0],
+				"'client_auth' takes nocert, request, require, verify_if_given or "
+				"require_and_verify, not '%s'",
+				option->args[0].text);
+}
+
+static enum vigie_status read_options(struct vigie_block *block, const struct vigie_statement *statement,
+				      struct vigie_tls_options *options, struct vigie_error *error)
+{
+	enum vigie_status status = VIGIE_OK;
+
+	for (size_t i = 0; i < statement->body_count && !status; i++) {
+		const struct vigie_statement *option = &statement->body[i];
+
+		status = vigie_statement_plain(option, error);
+		if (status)
+			return status;
+		if (strcmp(option->name.text, "client_auth") == 0) {
+			status = read_client_auth(option, options, error);
+		} else if (strcmp(option->name.text, "keylog") == 0) {
+			status = vigie_statement_args(option, 1, 1, error);
+			if (!status)
+				options->keylog = vigie_block_path(block, option->args[0].text);
+		} else if (strcmp(option->name.text, "acme") == 0) {
+			return vigie_word_error(error, &option->name,
+						"'acme' is not supported: let cert-manager or certbot write "
+						"the files, which are read again when they change");
+		} else {
+			return vigie_option_unknown(statement, option, error);
+		}
+	}
+	return status;
+}
+
+static void tls_free(void *instance)
+{
+	struct tls *tls = instance;
+
+	vigie_tls_free(tls->tls);
+	free(tls);
+}
+
+static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
+			       size_t count, void **instance, struct vigie_error *error)
+{
+	const struct vigie_statement *statement = statements[0];
+	enum vigie_status status = vigie_statement_once(statements, count, error);
+	struct vigie_tls_options options = {0};
+	struct vigie_error reason;
+	struct tls *tls;
+
+	if (!status)
+		status = read_options(block, statement, &options, error);
+	if (!status)
+		status = vigie_statement_args(statement, 2, 3, error);
+	if (status)
+		return status;
+	options.certificate = vigie_block_path(block, statement->args[0].text);
+	options.key = vigie_block_path(block, statement->args[1].text);
+	if (statement->arg_count > 2)
+		options.ca = vigie_block_path(block, statement->args[2].text);
+	tls = calloc(1, sizeof(*tls));
+	if (!tls || !options.certificate || !options.key) {
+		free(tls);
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	}
+	if (options.keylog)
+		vigie_log(VIGIE_LOG_WARNING, "tls",
+			  "%s:%u: 'keylog' lets whoever reads '%s' decrypt connections", statement->name.file,
+			  statement->name.line, options.keylog);
+	tls->tls = vigie_tls_new(&options, &reason);
+	if (!tls->tls) {
+		free(tls);
+		return vigie_word_error(error, &statement->name, "'tls': %s", reason.text);
+	}
+	block->tls = tls->tls;
+	*instance = tls;
+	return VIGIE_OK;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct tls *tls = timer->data;
+	struct vigie_error error;
+
+	switch (vigie_tls_refresh(tls->tls, &error)) {
+	case VIGIE_OK:
+		tls->last_error[0] = 0;
+		vigie_log(VIGIE_LOG_INFO, "tls", "The certificate has changed and was read again");
+		return;
+	case VIGIE_EEXIST:
+		return;
+	default:
+		/* Said once: while files are replaced one by one they do not fit together for a moment. */
+		if (strcmp(tls->last_error, error.text) == 0)
+			return;
+		memcpy(tls->last_error, error.text, sizeof(tls->last_error));
+		vigie_log(VIGIE_LOG_ERROR, "tls", "The certificate stays as it was: %s", error.text);
+	}
+}
+
+static enum vigie_status start(struct vigie_block *block, void *instance, struct vigie_error *error)
+{
+	struct tls *tls = instance;
+
+	tls->timer = malloc(sizeof(*tls->timer));
+	if (!tls->timer)
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	uv_timer_init(block->process->loop, tls->timer);
+	tls->timer->data = tls;
+	uv_timer_start(tls->timer, on_timer, REFRESH_MS, REFRESH_MS);
+	return VIGIE_OK;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void stop(void *instance)
+{
+	struct tls *tls = instance;
+
+	uv_close((uv_handle_t *)tls->timer, on_closed);
+	tls->timer = NULL;
+}
+
+const struct vigie_directive vigie_directive_tls = {
+	.name = "tls",
+	.setup = setup,
+	.start = start,
+	.stop = stop,
+	.free = tls_free,
+};

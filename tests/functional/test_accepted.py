@@ -1,0 +1,68 @@
+"""Directives that are accepted for the sake of existing Corefiles, and small settings of the process."""
+import re
+from pathlib import Path
+
+import pytest
+
+from vigie_process import refused_configuration, wait_for
+
+
+def serve(start, lines: str):
+    return start(f""".:PORT {{
+	bind 127.0.0.1
+	forward . 127.0.0.1:1
+	{lines}
+}}
+""")
+
+
+def threads(vigie) -> int:
+    return len(list(Path(f"/proc/{vigie.process.pid}/task").iterdir()))
+
+
+@pytest.mark.parametrize("lines, warning", [
+    ("pprof", "'pprof' has no effect"),
+    ("pprof 127.0.0.1:6060 {\n block\n}", "'pprof' has no effect"),
+    ("pprof {\n block 5\n}", "'pprof' has no effect"),
+    ("trace", "'trace' has no effect"),
+    ("trace tracinghost:9253", "'trace' has no effect"),
+    ("trace datadog localhost:8126 {\n every 100\n service dns\n client_server\n datadog_analytics_rate 0.5\n"
+     " zipkin_max_backlog_size 5\n zipkin_max_batch_size 5\n zipkin_max_batch_interval 1s\n}", "'trace' has no effect"),
+])
+def test_accepted(start, lines, warning):
+    serve(start, lines).wait_for_log(rf"\[WARNING\] plugin/\w+: .*Corefile:4: {warning}")
+
+
+def test_multisocket_sets_the_workers(start):
+    for lines, like in (("multisocket 5", "workers 5"), ("multisocket 5\n\tworkers 2", "workers 2"),
+                        ("multisocket", "")):
+        vigie, other = serve(start, lines), serve(start, like)
+        wait_for(lambda: threads(vigie) == threads(other), f"as many threads by '{lines}' as by '{like}'")
+    more, fewer = serve(start, "multisocket 5"), serve(start, "multisocket 2")
+    wait_for(lambda: threads(more) == threads(fewer) + 3, "three more threads")
+
+
+@pytest.mark.parametrize("lines, complaint", [
+    ("pprof a b", "Corefile:2: 'b' is one argument too many for 'pprof'"),
+    ("pprof {\n block 0\n}", "Corefile:3: .*'0'"),
+    ("pprof {\n wrong\n}", "Corefile:3: unknown option 'wrong' of 'pprof'"),
+    ("pprof\n pprof", "Corefile:3: 'pprof' stands in this block already"),
+    ("trace jaeger host:1", "Corefile:2: 'jaeger' is neither zipkin nor datadog"),
+    ("trace {\n every\n}", "Corefile:3: 'every' needs 1 argument, not 0"),
+    ("trace {\n wrong\n}", "Corefile:3: unknown option 'wrong' of 'trace'"),
+    ("debug on", "Corefile:2: 'on' is one argument too many for 'debug'"),
+    ("multisocket 0", "Corefile:2: .*'0'"),
+    ("multisocket 1025", "Corefile:2: .*'1025'"),
+    ("multisocket x", "Corefile:2: .*'x'"),
+    ("multisocket 1 2", "Corefile:2: '2' is one argument too many for 'multisocket'"),
+    ("timeouts", "Corefile:2: 'timeouts' needs at least one of read, write, idle, maxtcpqueries"),
+    ("timeouts {\n read 500ms\n}", "Corefile:3: '500ms' is not between 1s and 24h"),
+    ("timeouts {\n write 25h\n}", "Corefile:3: '25h' is not between 1s and 24h"),
+    ("timeouts {\n idle\n}", "Corefile:3: 'idle' needs 1 argument, not 0"),
+    ("timeouts {\n maxtcpqueries 0\n}", "Corefile:3: .*'0'"),
+    ("timeouts {\n maxtcpqueries -2\n}", "Corefile:3: .*'-2'"),
+    ("timeouts {\n wrong 1s\n}", "Corefile:3: unknown option 'wrong' of 'timeouts'"),
+])
+def test_mistakes(tmp_path, lines, complaint):
+    log = refused_configuration(tmp_path, f".:PORT {{\n {lines}\n}}\n")
+    assert re.search(complaint, log), log
