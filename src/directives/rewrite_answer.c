@@ -1,6 +1,7 @@
 /* The answer to a rewritten query becomes one to the query that the client sent. */
 #include <string.h>
 
+#include "record_writer.h"
 #include "rewrite.h"
 #include "vigie/record.h"
 
@@ -126,39 +127,10 @@ static size_t find_value(uint16_t type, const uint8_t *rdata, size_t length)
 
 struct writer {
 	const struct rewrite_work *work;
-	struct vigie_answer *answer;
+	struct record_writer records;
 	struct vigie_record_walk walk;
-	struct vigie_name owner; /* the last one, and where it stands */
-	uint16_t owner_offset;
 	struct vigie_name target; /* of a rewritten CNAME; length 0: none yet */
 };
-
-static uint8_t *write_record(struct writer *writer, const struct vigie_record *record,
-			     const struct vigie_name *owner, size_t rdlength)
-{
-	struct vigie_answer *answer = writer->answer;
-	uint32_t ttl = map_ttl(writer->work, record->ttl);
-	uint16_t offset = vigie_answer_offset(answer, answer->buffer + answer->length);
-	uint8_t *rdata;
-
-	if (rdlength > UINT16_MAX)
-		return NULL;
-	if (vigie_name_equal(owner->bytes, answer->query->name.bytes)) {
-		rdata = vigie_answer_rr(answer, record->section, VIGIE_OWNER_QUESTION, record->type, ttl,
-					(uint16_t)rdlength);
-	} else if (writer->owner_offset > 0 && vigie_name_equal(owner->bytes, writer->owner.bytes)) {
-		rdata = vigie_answer_rr(answer, record->section, writer->owner_offset, record->type, ttl,
-					(uint16_t)rdlength);
-	} else {
-		rdata = vigie_answer_rr_named(answer, record->section, owner->bytes, record->type, ttl,
-					      (uint16_t)rdlength);
-		writer->owner = *owner;
-		writer->owner_offset = rdata ? offset : 0;
-	}
-	if (rdata)
-		vigie_answer_set_class(rdata, record->class);
-	return rdata;
-}
 
 /* Writes a record with its names changed. False when it is malformed. */
 static bool copy_record(struct writer *writer, const struct vigie_record *record)
@@ -188,7 +160,8 @@ static bool copy_record(struct writer *writer, const struct vigie_record *record
 	} else {
 		at = 0;
 	}
-	to = write_record(writer, record, &owner, length - old_length + value.length);
+	to = record_writer_add(&writer->records, record, &owner, map_ttl(writer->work, record->ttl),
+			       length - old_length + value.length);
 	if (!to)
 		return true; /* it does not fit: TC is set */
 	memcpy(to, rdata, at);
@@ -236,7 +209,7 @@ static enum vigie_status take(const struct rewrite_work *work, const uint8_t *re
 enum vigie_status rewrite_answer(const struct rewrite_work *work, const uint8_t *reply, size_t length,
 				 struct vigie_answer *answer, struct vigie_name *target)
 {
-	struct writer writer = {.work = work, .answer = answer};
+	struct writer writer = {.work = work, .records.answer = answer};
 	uint16_t rcode = vigie_reply_rcode(reply);
 	struct vigie_record record;
 

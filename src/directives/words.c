@@ -18,6 +18,7 @@ static const struct {
 } known_options[] = {
 	{"acl", " allow block drop filter "},
 	{"bind", " except "},
+	{"dns64", " allow_ipv4 prefix translate_all "},
 	{"errors", " consolidate stacktrace "},
 	{"file", " fallthrough reload reload_by_mtime upstream "},
 	{"forward",
