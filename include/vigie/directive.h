@@ -78,7 +78,9 @@ struct vigie_block {
 	struct vigie_timeouts timeouts;
 	struct vigie_tls *tls;           /* `tls`: what tls:// keys are served with; NULL: there is none */
 	struct vigie_transfer *transfer; /* `transfer`: who is told of changed zones; NULL: nobody */
-	bool recursive;                  /* a directive answers for the rest of the world: RA is set */
+	void *kubernetes; /* the block's `kubernetes`, once it is set up; for directives that ask it something
+			   */
+	bool recursive;   /* a directive answers for the rest of the world: RA is set */
 
 	/* From `start` on: where it is served, what the `server` label of a directive's metrics says (the
 	 * first of these), and the names of the chain's directives, which struct vigie_request counts. */

@@ -62,6 +62,12 @@ extern const double vigie_programming_bounds[VIGIE_PROGRAMMING_BOUNDS];
 /* Any thread. */
 void vigie_records_programming(const struct vigie_records *records, struct vigie_programming *programming);
 
+/* The namespace of the pods that have an address (v4 mapped): its wire label is copied to `label`, which
+ * holds 1 + VIGIE_LABEL_MAX bytes. VIGIE_ENOENT: none has it, or pods are not watched. VIGIE_EEXIST: pods of
+ * several namespaces do, as those on the host's network. Readers only. */
+enum vigie_status vigie_records_pod_namespace(const struct vigie_records *records, const uint8_t *address,
+					      uint8_t *label);
+
 enum vigie_pods { VIGIE_PODS_DISABLED, VIGIE_PODS_INSECURE, VIGIE_PODS_VERIFIED };
 
 /* How one `kubernetes` directive shows the table: its zones and options. Immutable once it serves. */

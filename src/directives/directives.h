@@ -6,6 +6,7 @@
 
 extern const struct vigie_directive vigie_directive_acl;
 extern const struct vigie_directive vigie_directive_any;
+extern const struct vigie_directive vigie_directive_autopath;
 extern const struct vigie_directive vigie_directive_bind;
 extern const struct vigie_directive vigie_directive_bufsize;
 extern const struct vigie_directive vigie_directive_chaos;

@@ -25,6 +25,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	memcpy(kubernetes->cluster_options.kinds, kubernetes->watch.kinds, sizeof(kubernetes->watch.kinds));
 	if (block->process->startup_ms < kubernetes->startup_ms)
 		block->process->startup_ms = kubernetes->startup_ms;
+	block->kubernetes = kubernetes;
 	*instance = kubernetes;
 	return VIGIE_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef VIGIE_DIRECTIVES_KUBERNETES_H
 #define VIGIE_DIRECTIVES_KUBERNETES_H
 
+#include "search_path.h"
 #include "vigie/directive.h"
 #include "vigie/kube.h"
 #include "vigie/records.h"
@@ -45,5 +46,11 @@ void kubernetes_signal_stop(struct kubernetes *kubernetes);
 /* Reads the directive of a block. The instance lives in the block's arena. */
 enum vigie_status kubernetes_read_options(struct vigie_block *block, const struct vigie_statement *statement,
 					  struct kubernetes **instance, struct vigie_error *error);
+
+/* The domains that the client's pod has in its resolv.conf for names of the cluster: those of its namespace,
+ * of services, of the zone that the query's name is in. False when it is no pod that is known, or no such
+ * name. */
+bool kubernetes_search_path(const struct kubernetes *kubernetes, const struct vigie_request *request,
+			    struct search_path *path);
 
 #endif

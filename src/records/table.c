@@ -59,13 +59,11 @@ static int match_pod(struct cds_lfht_node *node, const void *key)
 	       memcmp(pod->address, wanted->address, 16) == 0;
 }
 
-static uint64_t hash_pod(const struct space *space, const uint8_t *address)
+/* By the address alone, so that its namespace can be found. Few namespaces share one: pods on the host's
+ * network have its address. */
+static uint64_t hash_pod(const uint8_t *address)
 {
-	uint8_t key[16 + sizeof(space)];
-
-	memcpy(key, address, 16);
-	memcpy(key + 16, &space, sizeof(space));
-	return vigie_hash(key, sizeof(key));
+	return vigie_hash(address, 16);
 }
 
 struct cds_lfht *vigie_table_new(void)
@@ -178,9 +176,36 @@ struct pod_address *vigie_table_find_pod(const struct vigie_records *records, co
 	struct cds_lfht_iter iter;
 	struct cds_lfht_node *node;
 
-	cds_lfht_lookup(records->pods, hash_pod(space, address), match_pod, &key, &iter);
+	cds_lfht_lookup(records->pods, hash_pod(address), match_pod, &key, &iter);
 	node = cds_lfht_iter_get_node(&iter);
 	return node ? caa_container_of(node, struct pod_address, node) : NULL;
+}
+
+static int match_pod_address(struct cds_lfht_node *node, const void *address)
+{
+	return memcmp(caa_container_of(node, struct pod_address, node)->address, address, 16) == 0;
+}
+
+enum vigie_status vigie_records_pod_namespace(const struct vigie_records *records, const uint8_t *address,
+					      uint8_t *label)
+{
+	const struct space *found = NULL;
+	struct cds_lfht_iter iter;
+
+	cds_lfht_lookup(records->pods, hash_pod(address), match_pod_address, address, &iter);
+	for (struct cds_lfht_node *node; (node = cds_lfht_iter_get_node(&iter)) != NULL;
+	     cds_lfht_next_duplicate(records->pods, match_pod_address, address, &iter)) {
+		struct pod_address *pod = caa_container_of(node, struct pod_address, node);
+		const struct space *space = __atomic_load_n(&pod->space, __ATOMIC_ACQUIRE);
+
+		if (found && found != space)
+			return VIGIE_EEXIST;
+		found = space;
+	}
+	if (!found)
+		return VIGIE_ENOENT;
+	memcpy(label, found->label, 1U + found->label[0]);
+	return VIGIE_OK;
 }
 
 void vigie_table_add_entry(struct vigie_records *records, struct entry *entry)
@@ -203,7 +228,7 @@ void vigie_table_add_pod(struct vigie_records *records, struct pod_address *pod)
 
 	cds_lfht_node_init(&pod->node);
 	__atomic_store_n(&pod->space, space, __ATOMIC_RELEASE);
-	cds_lfht_add(records->pods, hash_pod(space, pod->address), &pod->node);
+	cds_lfht_add(records->pods, hash_pod(pod->address), &pod->node);
 }
 
 /* ThreadSanitizer does not see that every reader has passed a quiescent state before this runs: liburcu knows
