@@ -135,6 +135,10 @@ struct vigie_directive {
 	 * one's, and not to be had. NULL: it has no zones. */
 	enum vigie_status (*zone)(void *instance, const struct vigie_name *origin, struct vigie_zone **zone);
 
+	/* A NOTIFY for a zone came (RFC 1996); in a worker's thread. Whether the zone is this one's and the
+	 * client one that may notify. NULL: it has no zones from elsewhere. */
+	bool (*notify)(void *instance, const struct vigie_name *origin, const struct sockaddr *client);
+
 	/* Whether /ready may say so. Once true it is not asked again. NULL: always. */
 	bool (*ready)(void *instance);
 

@@ -29,6 +29,7 @@ extern const struct vigie_directive vigie_directive_prometheus;
 extern const struct vigie_directive vigie_directive_ready;
 extern const struct vigie_directive vigie_directive_rewrite;
 extern const struct vigie_directive vigie_directive_root;
+extern const struct vigie_directive vigie_directive_secondary;
 extern const struct vigie_directive vigie_directive_template;
 extern const struct vigie_directive vigie_directive_timeouts;
 extern const struct vigie_directive vigie_directive_tls;

@@ -36,6 +36,7 @@ static const struct {
 	{"pprof", " block "},
 	{"ready", " monitor "},
 	{"template", " additional answer authority ederror fallthrough match rcode upstream "},
+	{"secondary", " catalog fallthrough transfer "},
 	{"timeouts", " idle maxtcpqueries read write "},
 	{"trace", " client_server datadog_analytics_rate every service zipkin_max_backlog_size "
 		  "zipkin_max_batch_interval zipkin_max_batch_size "},

@@ -58,6 +58,26 @@ static enum vigie_status find_zone(const struct vigie_block *setup, const struct
 	return VIGIE_ENOENT;
 }
 
+bool block_is_notifiable(const struct block *block)
+{
+	for (size_t i = 0; i < block->link_count; i++) {
+		if (block->links[i].directive->notify)
+			return true;
+	}
+	return false;
+}
+
+bool block_notify(const struct block *block, const struct vigie_name *origin, const struct sockaddr *client)
+{
+	for (size_t i = 0; i < block->link_count; i++) {
+		const struct link *link = &block->links[i];
+
+		if (link->directive->notify && link->directive->notify(link->instance, origin, client))
+			return true;
+	}
+	return false;
+}
+
 struct block *block_new(const struct vigie_server_block *source, struct vigie_process *process,
 			struct vigie_error *error)
 {

@@ -27,6 +27,11 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 /* Starts the links in chain order; on failure those that started are stopped again. */
 enum vigie_status block_start(struct block *block, struct vigie_error *error);
 void block_add_metrics(struct block *block, struct vigie_metrics *metrics);
+
+/* Whether a directive takes NOTIFY; and hands one to those that do: whether one of them takes it. */
+bool block_is_notifiable(const struct block *block);
+bool block_notify(const struct block *block, const struct vigie_name *origin, const struct sockaddr *client);
+
 void block_drain(struct block *block);
 void block_stop(struct block *block);
 void block_free(struct block *block);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notify.h"
 #include "tcp.h"
 #include "vigie/clock.h"
 
@@ -116,7 +117,7 @@ static void serve_message(struct connection *connection, const uint8_t *message,
 	uint8_t *answer = worker_scratch(worker, 0);
 	struct flight flight;
 	enum vigie_gate gate;
-	size_t bytes;
+	size_t bytes = 0;
 
 	if (!answer) {
 		connection_close(connection);
@@ -128,10 +129,13 @@ static void serve_message(struct connection *connection, const uint8_t *message,
 	flight.origin = connection->origin;
 	flight.request.stream = NULL;
 	gate = vigie_query_parse(&flight.query, message, length);
-	if (gate != VIGIE_GATE_OK) {
+	if (gate == VIGIE_GATE_OPCODE)
+		bytes = notify_answer(connection->origin.listener, &connection->origin.client, message,
+				      length, answer, VIGIE_MESSAGE_MAX);
+	if (gate != VIGIE_GATE_OK && bytes == 0) {
 		worker->counters.refused[gate]++;
 		bytes = vigie_answer_refusal(&flight.query, gate, answer, VIGIE_MESSAGE_MAX);
-	} else {
+	} else if (gate == VIGIE_GATE_OK) {
 		worker->counters.tcp_queries++;
 		flight_begin(&flight, worker, VIGIE_CHANNEL_TCP, answer, VIGIE_MESSAGE_MAX);
 		bytes = flight_run(&flight) ? vigie_answer_end(&flight.answer) : 0;

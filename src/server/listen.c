@@ -126,6 +126,7 @@ static enum vigie_status add_key(struct listeners *listeners, struct block *bloc
 			"'%s': port %u is served both by DNS over TLS and by plain TCP: a key with and one "
 			"without tls:// need ports of their own",
 			key->word.text, key->port);
+	listener->notifiable |= block_is_notifiable(block);
 	take_timeouts(&listener->timeouts, &block->setup.timeouts);
 	switch (zone_table_add(listener->zones, key, block, &first)) {
 	case VIGIE_OK:

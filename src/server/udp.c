@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "flight.h"
+#include "notify.h"
 
 enum {
 	BATCHES_A_TURN = 8 /* then the loop's other sockets have their turn */
@@ -214,6 +215,13 @@ static size_t answer_packet(struct udp_socket *udp, size_t i, size_t slot)
 	flight->origin.client = batch->client[i];
 	read_local(&flight->origin.local, udp, &batch->in[i].msg_hdr);
 	if (gate != VIGIE_GATE_OK) {
+		size_t length = gate == VIGIE_GATE_OPCODE
+					? notify_answer(udp->listener, &batch->client[i], batch->packet[i],
+							batch->in[i].msg_len, answer, VIGIE_UDP_SIZE_PLAIN)
+					: 0;
+
+		if (length > 0)
+			return length;
 		worker->counters.refused[gate]++;
 		return vigie_answer_refusal(&flight->query, gate, answer, VIGIE_UDP_SIZE_PLAIN);
 	}

@@ -42,6 +42,7 @@ struct listener {
 	struct zone_table *zones; /* owned */
 	struct vigie_timeouts timeouts;
 	struct vigie_tls *tls; /* borrowed; NULL: UDP and TCP */
+	bool notifiable;       /* a block here has zones that others may notify it of */
 	bool wildcard;         /* the address that was asked comes with each packet */
 };
 

@@ -29,7 +29,7 @@ HEADERS = {
     "base": "arena buffer clock hash log random status yaml",
     "wire": "answer name query record text",
     "records": "cluster records",
-    "zones": "zone",
+    "zones": "axfr zone",
     "config": "corefile",
     "kube": "kube",
     "forward": "forward",
