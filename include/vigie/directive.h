@@ -78,6 +78,13 @@ struct vigie_block {
 	struct vigie_timeouts timeouts;
 	struct vigie_tls *tls;           /* `tls`: what tls:// keys are served with; NULL: there is none */
 	struct vigie_transfer *transfer; /* `transfer`: who is told of changed zones; NULL: nobody */
+	const struct vigie_name
+		*metadata_zones; /* `metadata`: for whose names directives may be asked; none: no */
+	size_t metadata_zone_count;
+	/* `view`: its name, "" for a block without, and whether it takes a query. */
+	const char *view;
+	bool (*view_holds)(void *argument, struct vigie_request *request);
+	void *view_argument;
 	void *kubernetes; /* the block's `kubernetes`, once it is set up; for directives that ask it something
 			   */
 	bool recursive;   /* a directive answers for the rest of the world: RA is set */
@@ -125,6 +132,11 @@ struct vigie_directive {
 	/* The answer is ready (not yet ended); runs in reverse chain order for the directives that were
 	 * passed. NULL: not interested. */
 	void (*answered)(void *instance, struct vigie_request *request);
+
+	/* What this instance knows of a query: `label` is what stands behind the directive's name and a
+	 * slash, such as "client-namespace". Writes text to `value` (VIGIE_NAME_TEXT_MAX bytes). False when
+	 * it knows nothing. NULL: never. */
+	bool (*metadata)(void *instance, struct vigie_request *request, const char *label, char *value);
 
 	/* Adds this instance's metrics at a scrape, in the main thread (metrics.h). Counters that workers
 	 * write are per worker and summed here. NULL: it has none. */

@@ -107,6 +107,7 @@ struct vigie_request_ops {
 	void (*resume)(struct vigie_pending *pending, vigie_resume *resume, void *argument);
 	enum vigie_verdict (*lookup)(struct vigie_request *request, const struct vigie_name *name,
 				     uint16_t type, vigie_lookup_done *done, void *argument);
+	bool (*metadata)(struct vigie_request *request, const char *label, char *value);
 	enum vigie_verdict (*pass)(struct vigie_request *request, const struct vigie_query *query,
 				   vigie_lookup_done *done, void *argument);
 };
@@ -160,6 +161,14 @@ static inline enum vigie_verdict vigie_request_pass(struct vigie_request *reques
 						    void *argument)
 {
 	return request->worker->ops->pass(request, query, done, argument);
+}
+
+/* Asks a directive of the block what it knows of the query, such as "kubernetes/client-namespace": writes
+ * text to `value`, which holds VIGIE_NAME_TEXT_MAX bytes. False when there is nothing, or no `metadata` in
+ * the block. */
+static inline bool vigie_request_metadata(struct vigie_request *request, const char *label, char *value)
+{
+	return request->worker->ops->metadata(request, label, value);
 }
 
 /* Puts work off to when the batch's answers are on their way, so that one reading of the clock does for all

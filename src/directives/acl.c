@@ -269,7 +269,7 @@ static void add_metric(const struct acl *acl, struct vigie_metrics *metrics, enu
 	vigie_metrics_label(labels, sizeof(labels), "server", acl->block->server);
 	if (zone)
 		vigie_metrics_label(labels, sizeof(labels), "zone", vigie_name_to_text(zone->bytes, text));
-	vigie_metrics_label(labels, sizeof(labels), "view", "");
+	vigie_metrics_label(labels, sizeof(labels), "view", acl->block->view);
 	vigie_metrics_add(metrics, metric_texts[action][0], VIGIE_COUNTER, metric_texts[action][1], labels,
 			  (double)tally_sum(acl->tally, counter));
 }

@@ -21,6 +21,7 @@ extern const struct vigie_directive vigie_directive_hosts;
 extern const struct vigie_directive vigie_directive_kubernetes;
 extern const struct vigie_directive vigie_directive_loadbalance;
 extern const struct vigie_directive vigie_directive_log;
+extern const struct vigie_directive vigie_directive_metadata;
 extern const struct vigie_directive vigie_directive_minimal;
 extern const struct vigie_directive vigie_directive_multisocket;
 extern const struct vigie_directive vigie_directive_nsid;
@@ -35,6 +36,7 @@ extern const struct vigie_directive vigie_directive_timeouts;
 extern const struct vigie_directive vigie_directive_tls;
 extern const struct vigie_directive vigie_directive_trace;
 extern const struct vigie_directive vigie_directive_transfer;
+extern const struct vigie_directive vigie_directive_view;
 extern const struct vigie_directive vigie_directive_whoami;
 extern const struct vigie_directive vigie_directive_workers;
 

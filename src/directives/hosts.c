@@ -236,7 +236,7 @@ static enum vigie_status read_all(struct reader *reader)
 	struct stat found;
 
 	if (statement->arg_count > 0)
-		hosts->path = statement->args[0].text;
+		hosts->path = vigie_block_path(reader->block, statement->args[0].text);
 	status = zones_from_words_or_keys(
 		&hosts->zones, reader->block, statement->arg_count > 0 ? statement->args + 1 : NULL,
 		statement->arg_count > 0 ? statement->arg_count - 1 : 0, reader->error);

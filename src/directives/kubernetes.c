@@ -283,6 +283,7 @@ const struct vigie_directive vigie_directive_kubernetes = {
 	.start = start,
 	.stop = stop,
 	.serve = serve,
+	.metadata = kubernetes_metadata,
 	.metrics = kubernetes_metrics,
 	.zone = zone,
 	.ready = ready,

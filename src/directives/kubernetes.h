@@ -47,6 +47,13 @@ void kubernetes_signal_stop(struct kubernetes *kubernetes);
 enum vigie_status kubernetes_read_options(struct vigie_block *block, const struct vigie_statement *statement,
 					  struct kubernetes **instance, struct vigie_error *error);
 
+/* The longest of its zones that the name is in; NULL when it is in none. */
+const struct vigie_name *kubernetes_zone(const struct kubernetes *kubernetes, const struct vigie_name *name);
+
+/* The hook of that name (directive.h): client-namespace, namespace, service, endpoint, kind, port-name,
+ * protocol. */
+bool kubernetes_metadata(void *instance, struct vigie_request *request, const char *label, char *value);
+
 /* The domains that the client's pod has in its resolv.conf for names of the cluster: those of its namespace,
  * of services, of the zone that the query's name is in. False when it is no pod that is known, or no such
  * name. */

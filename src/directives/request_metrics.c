@@ -200,14 +200,15 @@ void request_metrics_count(struct request_metrics *metrics, struct vigie_request
 }
 
 /* The labels that all families of a listener and zone begin with. */
-static void place_labels(const struct vigie_server_name *server, const struct vigie_key *key, char *labels)
+static void place_labels(const struct vigie_block *block, const struct vigie_server_name *server,
+			 const struct vigie_key *key, char *labels)
 {
 	char text[VIGIE_NAME_TEXT_MAX];
 
 	labels[0] = 0;
 	vigie_metrics_label(labels, LABELS_MAX, "server", server->text);
 	vigie_metrics_label(labels, LABELS_MAX, "zone", vigie_name_to_text(key->zone.bytes, text));
-	vigie_metrics_label(labels, LABELS_MAX, "view", "");
+	vigie_metrics_label(labels, LABELS_MAX, "view", block->view);
 }
 
 static void add_requests(struct vigie_metrics *scrape, const struct cell *cell, const char *place,
@@ -330,7 +331,7 @@ void request_metrics_add(const struct request_metrics *metrics, struct vigie_met
 	for (size_t i = 0; i < block->place_count; i++) {
 		char place[LABELS_MAX];
 
-		place_labels(block->places[i].server, block->places[i].key, place);
+		place_labels(block, block->places[i].server, block->places[i].key, place);
 		add_directives(scrape, metrics, place);
 	}
 	for (size_t i = 0; i < cell_count(metrics); i++) {
@@ -339,7 +340,8 @@ void request_metrics_add(const struct request_metrics *metrics, struct vigie_met
 
 		if (!cell)
 			continue;
-		place_labels(metrics->block->process->servers[i / metrics->zones % metrics->servers],
+		place_labels(metrics->block,
+			     metrics->block->process->servers[i / metrics->zones % metrics->servers],
 			     &metrics->block->source->keys[i % metrics->zones], place);
 		add_cell(scrape, metrics, cell, place);
 	}

@@ -44,7 +44,7 @@ static enum outcome apply_name(const struct rewrite_rule *rule, struct rewrite_w
 	return OUTCOME_APPLIED;
 }
 
-static enum outcome apply(const struct rewrite_rule *rule, const struct vigie_request *request,
+static enum outcome apply(const struct rewrite_rule *rule, struct vigie_request *request,
 			  struct rewrite_work *work)
 {
 	switch (rule->field) {
@@ -76,7 +76,7 @@ static enum outcome apply(const struct rewrite_rule *rule, const struct vigie_re
 
 /* Runs the rules over a query: always with the same outcome, so that it need not be kept until the answer is
  * there. */
-static enum outcome run(const struct rewrite *rewrite, const struct vigie_request *request,
+static enum outcome run(const struct rewrite *rewrite, struct vigie_request *request,
 			struct rewrite_work *work)
 {
 	const struct vigie_query *query = request->query;

@@ -107,7 +107,7 @@ enum vigie_status rewrite_read_option(struct vigie_block *block, const struct vi
 void rewrite_begin_options(struct rewrite_work *work, const struct vigie_query *query);
 
 /* Changes work->options; false when the rule does not apply. */
-bool rewrite_apply_option(const struct rewrite_option *option, const struct vigie_request *request,
+bool rewrite_apply_option(const struct rewrite_option *option, struct vigie_request *request,
 			  struct rewrite_work *work);
 
 /* Writes the reply to the rewritten query as the answer to the original one. When a rule rewrites the target

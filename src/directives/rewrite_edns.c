@@ -98,9 +98,10 @@ static size_t write_subnet(const struct rewrite_option *option, const struct soc
 }
 
 /* Writes the option's data (at most DATA_MAX bytes) and returns its length; SIZE_MAX when there is none. */
-static size_t write_data(const struct rewrite_option *option, const struct vigie_request *request,
+static size_t write_data(const struct rewrite_option *option, struct vigie_request *request,
 			 const struct rewrite_work *work, uint8_t *data)
 {
+	char value[VIGIE_NAME_TEXT_MAX];
 	const char *text = NULL;
 	size_t length;
 
@@ -129,6 +130,8 @@ static size_t write_data(const struct rewrite_option *option, const struct vigie
 	case REWRITE_DATA_SERVER_PORT:
 		return write_port(request->local, data);
 	case REWRITE_DATA_METADATA:
+		if (vigie_request_metadata(request, option->label, value))
+			text = value;
 		break;
 	}
 	if (!text || !text[0])
@@ -138,7 +141,7 @@ static size_t write_data(const struct rewrite_option *option, const struct vigie
 	return length;
 }
 
-bool rewrite_apply_option(const struct rewrite_option *option, const struct vigie_request *request,
+bool rewrite_apply_option(const struct rewrite_option *option, struct vigie_request *request,
 			  struct rewrite_work *work)
 {
 	bool found = find(work, option->code) < work->options_length;

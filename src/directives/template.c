@@ -326,7 +326,7 @@ static bool has_class_and_type(const struct rule *rule, const struct vigie_query
 }
 
 /* Always comes to the same for the same query, so that nothing of it need be kept while the query waits. */
-static void find(const struct template *template, const struct vigie_request *request, struct found *found)
+static void find(const struct template *template, struct vigie_request *request, struct found *found)
 {
 	const struct vigie_query *query = request->query;
 
@@ -491,7 +491,7 @@ static void metrics(void *instance, struct vigie_metrics *metrics)
 			vigie_metrics_label(labels, sizeof(labels), "server", template->block->server);
 			vigie_metrics_label(labels, sizeof(labels), "zone",
 					    vigie_name_to_text(rule->zones.names[zone].bytes, text));
-			vigie_metrics_label(labels, sizeof(labels), "view", "");
+			vigie_metrics_label(labels, sizeof(labels), "view", template->block->view);
 			vigie_metrics_label(labels, sizeof(labels), "class",
 					    vigie_class_text(rule->class, text));
 			vigie_metrics_label(labels, sizeof(labels), "type",

@@ -492,6 +492,18 @@ static bool parse_int(const struct expression *expression, const struct template
 	return true;
 }
 
+/* What is not known is empty. */
+static bool copy_metadata(const struct expression *label, const struct template_data *data, char *value)
+{
+	char text[VALUE_MAX];
+
+	if (!evaluate(label, data, text))
+		return false;
+	if (!vigie_request_metadata(data->request, text, value))
+		value[0] = 0;
+	return true;
+}
+
 static bool copy_remote(const struct vigie_request *request, char *value)
 {
 	uint8_t address[16];
@@ -526,8 +538,7 @@ static bool evaluate(const struct expression *expression, const struct template_
 	case KIND_PARSE_INT:
 		return parse_int(expression, data, value);
 	case KIND_META:
-		value[0] = 0;
-		return true;
+		return copy_metadata(expression->operand, data, value);
 	case KIND_ALL_MATCHES:
 	case KIND_ALL_GROUPS:
 		break;

@@ -19,7 +19,7 @@ struct template_text;
 
 /* What a text is filled from. All borrowed. */
 struct template_data {
-	const struct vigie_request *request;
+	struct vigie_request *request;
 	const char *name; /* the query's, in lower case, with its final dot */
 	const char *zone;
 	const char *class;

@@ -41,6 +41,7 @@ static const struct {
 	{"trace", " client_server datadog_analytics_rate every service zipkin_max_backlog_size "
 		  "zipkin_max_batch_interval zipkin_max_batch_size "},
 	{"transfer", " source to "},
+	{"view", " expr "},
 };
 
 /* Directives that CoreDNS has or had, or that its users build into it, and that vigie has not. */

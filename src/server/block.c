@@ -92,8 +92,8 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 		return NULL;
 	}
-	block->setup =
-		(struct vigie_block){.process = process, .source = source, .arena = arena, .zone = find_zone};
+	block->setup = (struct vigie_block){
+		.process = process, .source = source, .arena = arena, .zone = find_zone, .view = ""};
 	while (vigie_directives[directives])
 		directives++;
 	block->links = vigie_arena_alloc(arena, directives * sizeof(*block->links));

@@ -41,12 +41,21 @@ struct zone_table;
 struct zone_table *zone_table_new(void);
 void zone_table_free(struct zone_table *table);
 
-/* VIGIE_EEXIST when the zone is there already: `*first` is the key that brought it. */
+/* Adds a block for a zone. Blocks with views may share one: they are asked in the order in which they were
+ * added. VIGIE_EEXIST when a block without a view has the zone already, which would leave nothing to this
+ * one: `*first` is the key that brought it. */
 enum vigie_status zone_table_add(struct zone_table *table, const struct vigie_key *key,
 				 const struct block *block, const struct vigie_key **first);
 const struct vigie_key *zone_table_find(const struct zone_table *table, const struct vigie_name *zone);
 
-/* NULL when no zone matches. */
+/* NULL when no zone matches. Of several blocks with that zone, the first: whether its view takes the query is
+ * for the caller to see. */
 const struct block *zone_table_get(const struct zone_table *table, const struct vigie_name *name);
+
+/* The same with views: the first block of the longest zone that has none or that `takes` the query, else one
+ * of a shorter zone. `takes` is asked of blocks with views alone. */
+const struct block *zone_table_select(const struct zone_table *table, const struct vigie_name *name,
+				      bool (*takes)(const struct block *block, void *argument),
+				      void *argument);
 
 #endif

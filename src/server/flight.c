@@ -117,9 +117,22 @@ static bool go_on(struct flight *flight, enum vigie_verdict verdict)
 	}
 }
 
+/* Whether a block with a view takes the query. */
+static bool view_takes(const struct block *block, void *argument)
+{
+	struct flight *flight = argument;
+
+	flight->block = block; /* its directives may be asked for metadata */
+	return block->setup.view_holds(block->setup.view_argument, &flight->request);
+}
+
 bool flight_run(struct flight *flight)
 {
-	flight->block = zone_table_get(flight->origin.listener->zones, &flight->query.name);
+	const struct zone_table *zones = flight->origin.listener->zones;
+
+	flight->block = zone_table_get(zones, &flight->query.name);
+	if (flight->block && flight->block->setup.view_holds)
+		flight->block = zone_table_select(zones, &flight->query.name, view_takes, flight);
 	if (!flight->block) {
 		worker_of(flight->request.worker)->counters.unserved++;
 		flight->answer.rcode = VIGIE_RCODE_REFUSED;
@@ -401,12 +414,35 @@ static enum vigie_verdict pass(struct vigie_request *request, const struct vigie
 	return inner_end(flight, &inner, go_on(&inner, VIGIE_NEXT), true, done, argument);
 }
 
+static bool metadata(struct vigie_request *request, const char *label, char *value)
+{
+	const struct flight *flight = (struct flight *)request;
+	const struct vigie_block *setup = &flight->block->setup;
+	const char *slash = strchr(label, '/');
+	bool asks = false;
+
+	for (size_t i = 0; i < setup->metadata_zone_count && !asks; i++)
+		asks = vigie_name_is_below(&request->query->name, &setup->metadata_zones[i]);
+	if (!asks || !slash)
+		return false;
+	for (size_t i = 0; i < flight->block->link_count; i++) {
+		const struct link *link = &flight->block->links[i];
+		size_t length = strlen(link->directive->name);
+
+		if (link->directive->metadata && (size_t)(slash - label) == length &&
+		    memcmp(link->directive->name, label, length) == 0)
+			return link->directive->metadata(link->instance, request, slash + 1, value);
+	}
+	return false;
+}
+
 const struct vigie_request_ops flight_ops = {
 	.suspend = suspend,
 	.cancel = cancel,
 	.on_abandon = on_abandon,
 	.resume = resume,
 	.lookup = lookup,
+	.metadata = metadata,
 	.pass = pass,
 };
 

@@ -8,9 +8,16 @@ enum {
 	FIRST_SLOTS = 16 /* a power of two; it doubles when it is half full */
 };
 
+/* A block that shares its zone with others. */
+struct also {
+	struct also *next;
+	const struct block *block;
+};
+
 struct slot {
 	const struct vigie_key *key; /* NULL: free */
 	const struct block *block;
+	struct also *also; /* blocks that have the zone, too: all before the last have views */
 };
 
 struct zone_table {
@@ -42,6 +49,14 @@ void zone_table_free(struct zone_table *table)
 {
 	if (!table)
 		return;
+	for (size_t i = 0; i <= table->mask; i++) {
+		while (table->slots[i].also) {
+			struct also *also = table->slots[i].also;
+
+			table->slots[i].also = also->next;
+			free(also);
+		}
+	}
 	free(table->slots);
 	free(table);
 }
@@ -98,6 +113,23 @@ static void add_depth(struct zone_table *table, uint8_t labels)
 	table->depth_count++;
 }
 
+/* One more block for a zone that is there. */
+static enum vigie_status add_also(struct slot *slot, const struct block *block)
+{
+	const struct block *last = slot->block;
+	struct also **end = &slot->also;
+
+	for (; *end; end = &(*end)->next)
+		last = (*end)->block;
+	if (!last->setup.view_holds)
+		return VIGIE_EEXIST;
+	*end = calloc(1, sizeof(**end));
+	if (!*end)
+		return VIGIE_ENOMEM;
+	(*end)->block = block;
+	return VIGIE_OK;
+}
+
 enum vigie_status zone_table_add(struct zone_table *table, const struct vigie_key *key,
 				 const struct block *block, const struct vigie_key **first)
 {
@@ -105,7 +137,7 @@ enum vigie_status zone_table_add(struct zone_table *table, const struct vigie_ke
 
 	*first = zone_table_find(table, &key->zone);
 	if (*first)
-		return VIGIE_EEXIST;
+		return add_also(find_slot(table, key->zone.bytes, key->zone.length), block);
 	if ((table->count + 1) * 2 > table->mask + 1 && grow(table))
 		return VIGIE_ENOMEM;
 	slot = find_slot(table, key->zone.bytes, key->zone.length);
@@ -137,4 +169,43 @@ const struct block *zone_table_get(const struct zone_table *table, const struct 
 			return slot->block;
 	}
 	return table->root ? table->root->block : NULL;
+}
+
+static bool is_for(const struct block *block, bool (*takes)(const struct block *block, void *argument),
+		   void *argument)
+{
+	return !block->setup.view_holds || takes(block, argument);
+}
+
+static const struct block *select_of(const struct slot *slot,
+				     bool (*takes)(const struct block *block, void *argument), void *argument)
+{
+	if (is_for(slot->block, takes, argument))
+		return slot->block;
+	for (const struct also *also = slot->also; also; also = also->next) {
+		if (is_for(also->block, takes, argument))
+			return also->block;
+	}
+	return NULL;
+}
+
+const struct block *zone_table_select(const struct zone_table *table, const struct vigie_name *name,
+				      bool (*takes)(const struct block *block, void *argument),
+				      void *argument)
+{
+	for (size_t i = 0; i < table->depth_count; i++) {
+		const struct block *block = NULL;
+		const struct slot *slot;
+		size_t at;
+
+		if (table->depths[i] > name->labels)
+			continue;
+		at = name->offset[name->labels - table->depths[i]];
+		slot = find_slot(table, name->bytes + at, name->length - at);
+		if (slot->key)
+			block = select_of(slot, takes, argument);
+		if (block)
+			return block;
+	}
+	return table->root ? select_of(table->root, takes, argument) : NULL;
 }

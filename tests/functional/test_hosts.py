@@ -152,6 +152,12 @@ def test_the_file_is_read_again(hosts, tmp_path):
     becomes("192.0.2.70")
 
 
+def test_a_path_below_the_root(start, tmp_path):
+    (tmp_path / "hosts").write_text("192.0.2.70 web.example.org\n")
+    vigie = start(f".:PORT {{\n\tbind 127.0.0.1\n\troot {tmp_path}\n\thosts hosts\n}}\n")
+    assert addresses(vigie.ask("web.example.org.")) == ["192.0.2.70"]
+
+
 def test_a_file_that_comes_later(hosts, tmp_path):
     vigie = hosts("reload 50ms", text=None)
     vigie.wait_for_log("File does not exist")
