@@ -105,7 +105,7 @@ struct vigie_outcome {
 	enum vigie_status status; /* VIGIE_OK: a good reply, whose id is not the client's */
 	const uint8_t *reply;
 	size_t length;
-	uint16_t info;        /* RFC 8914: why there is none, or why the reply is an error */
+	uint16_t info;        /* enum vigie_ede: why there is none, or why the reply is an error */
 	const char *upstream; /* "10.0.0.1:53": who gave the reply; NULL when nobody did */
 	const char *trouble;  /* "10.0.0.1:53: i/o timeout"; NULL when there was none */
 };

@@ -113,7 +113,10 @@ static struct rule *find_rule(const struct forward *forward, size_t from, const 
 
 static enum vigie_verdict fail(struct vigie_request *request, const struct vigie_outcome *outcome)
 {
-	return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, outcome->trouble);
+	enum vigie_verdict verdict = vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, outcome->trouble);
+
+	vigie_answer_explain(request->answer, (enum vigie_ede)outcome->info, outcome->trouble);
+	return verdict;
 }
 
 /* Whether this answer makes the next rule's upstreams be asked. */
@@ -130,6 +133,8 @@ static enum vigie_verdict ask(const struct forward *forward, struct rule *rule,
 
 static enum vigie_verdict resumed(struct vigie_request *request, void *argument)
 {
+	static const struct vigie_outcome malformed = {.info = VIGIE_EDE_NETWORK_ERROR,
+						       .trouble = "the upstream's reply is malformed"};
 	const struct wait *wait = argument;
 	const struct vigie_outcome *outcome = wait->outcome;
 	const struct forward *forward = wait->forward;
@@ -138,7 +143,7 @@ static enum vigie_verdict resumed(struct vigie_request *request, void *argument)
 	if (outcome->status)
 		return fail(request, outcome);
 	if (vigie_answer_take(request->answer, outcome->reply, outcome->length))
-		return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, "the upstream's reply is malformed");
+		return fail(request, &malformed);
 	if (wants_next(wait->rule, request->answer)) {
 		next = find_rule(forward, (size_t)(wait->rule - forward->rules) + 1, &request->query->name);
 		if (next) {
@@ -147,6 +152,8 @@ static enum vigie_verdict resumed(struct vigie_request *request, void *argument)
 		}
 	}
 	request->trouble = outcome->trouble;
+	if (outcome->trouble)
+		vigie_answer_explain(request->answer, (enum vigie_ede)outcome->info, outcome->trouble);
 	return VIGIE_ANSWERED;
 }
 

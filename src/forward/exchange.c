@@ -15,9 +15,6 @@ enum {
 	SHAKE_FACTOR = 3,      /* round trips until a reply by a new connection */
 	SHAKE_MIN_US = 500000, /* its timeout at least: the kernel sends a lost SYN again after 1 s only */
 	UDP_ROUNDS = 2,        /* by UDP to each of several upstreams, then TCP tries */
-	INFO_OTHER = 0,        /* RFC 8914 section 4.1 */
-	INFO_UNREACHABLE = 22, /* no reachable authority */
-	INFO_NETWORK_ERROR = 23
 };
 
 static void set_trouble(struct exchange *exchange, const struct upstream *upstream, uint16_t info,
@@ -216,7 +213,7 @@ static bool ask(struct exchange *exchange, size_t index, enum vigie_protocol pro
 		return true;
 	}
 	attempt->hopeless = true;
-	set_trouble(exchange, attempt->upstream, INFO_NETWORK_ERROR, strerror(-error));
+	set_trouble(exchange, attempt->upstream, VIGIE_EDE_NETWORK_ERROR, strerror(-error));
 	if (!is_local(error))
 		count_loss(attempt, now);
 	return false;
@@ -310,7 +307,7 @@ void exchange_start(struct exchange *exchange, const struct net *calls, void *ne
 	exchange->start_us = exchange->sent_us = exchange->next_us = vigie_clock_us();
 	if (set->group->options.policy == VIGIE_POLICY_ROUND_ROBIN)
 		exchange->turn = atomic_fetch_add(&set->group->turn, 1);
-	exchange->info = INFO_UNREACHABLE;
+	exchange->info = VIGIE_EDE_NO_REACHABLE_AUTHORITY;
 	upstreams_earn(set->group);
 	advance(exchange);
 }
@@ -338,7 +335,8 @@ void exchange_due(struct exchange *exchange)
 		if (!attempt->handle || attempt->lost || attempt->lost_us > now)
 			continue;
 		if (!attempt->hopeless)
-			set_trouble(exchange, attempt->upstream, INFO_UNREACHABLE, "i/o timeout");
+			set_trouble(exchange, attempt->upstream, VIGIE_EDE_NO_REACHABLE_AUTHORITY,
+				    "i/o timeout");
 		count_loss(attempt, attempt->sent_us);
 	}
 	if (finished(exchange, now))
@@ -469,7 +467,7 @@ static void explain(struct exchange *exchange, const struct attempt *attempt,
 		set_trouble(exchange, attempt->upstream, edns->info, text);
 	} else if (edns->rcode != VIGIE_RCODE_NOERROR && edns->rcode != VIGIE_RCODE_NXDOMAIN) {
 		snprintf(text, sizeof(text), "answered with rcode %u", edns->rcode);
-		set_trouble(exchange, attempt->upstream, INFO_OTHER, text);
+		set_trouble(exchange, attempt->upstream, VIGIE_EDE_OTHER, text);
 	} else {
 		exchange->trouble[0] = 0;
 	}
@@ -523,7 +521,7 @@ void exchange_failed(struct attempt *attempt, int error, const char *why)
 	if (attempt->hopeless)
 		return;
 	attempt->hopeless = true;
-	set_trouble(exchange, attempt->upstream, INFO_NETWORK_ERROR, why);
+	set_trouble(exchange, attempt->upstream, VIGIE_EDE_NETWORK_ERROR, why);
 	if (!udp)
 		drop(attempt);
 	/* Servers close connections that were open when they like. */

@@ -9,12 +9,11 @@
 #include "datagram.h"
 #include "inflight.h"
 #include "stream.h"
+#include "vigie/answer.h"
 #include "vigie/clock.h"
 
 enum {
 	PARCELS_A_TURN = 128, /* waiters that hear before the loop's other handles have their turn */
-	INFO_OTHER = 0,       /* RFC 8914 section 4 */
-	INFO_UNREACHABLE = 22
 };
 
 /* Waiters by age. */
@@ -255,8 +254,9 @@ static void on_hurry(uv_timer_t *timer)
 	     waiter && now - waiter->start_ms >= VIGIE_CLIENT_WAIT_MS; waiter = next) {
 		char upstream[80];
 		char trouble[TROUBLE_MAX];
-		struct vigie_outcome outcome = {
-			.status = VIGIE_ETIMEOUT, .info = INFO_UNREACHABLE, .trouble = trouble};
+		struct vigie_outcome outcome = {.status = VIGIE_ETIMEOUT,
+						.info = VIGIE_EDE_NO_REACHABLE_AUTHORITY,
+						.trouble = trouble};
 
 		next = waiter->later;
 		if (!inflight_leave(waiter, upstream))
@@ -357,7 +357,7 @@ static enum vigie_status refuse_all_down(struct vigie_exchanger *exchanger, cons
 	if (at < sizeof(exchanger->trouble))
 		snprintf(exchanger->trouble + at, sizeof(exchanger->trouble) - at, "%s",
 			 at > 0 ? ": no reply for some time, being probed" : "no upstream is known");
-	return refuse(outcome, VIGIE_EIO, INFO_UNREACHABLE, exchanger->trouble);
+	return refuse(outcome, VIGIE_EIO, VIGIE_EDE_NO_REACHABLE_AUTHORITY, exchanger->trouble);
 }
 
 /* The first to ask this: asks the upstreams. Takes the reference to `set`, also when it fails. */
@@ -413,7 +413,7 @@ enum vigie_status vigie_exchange_start(struct vigie_exchanger *exchanger, struct
 				       struct vigie_outcome *outcome)
 {
 	static const struct vigie_outcome full = {
-		.status = VIGIE_ENOSPC, .info = INFO_OTHER, .trouble = "too many questions under way"};
+		.status = VIGIE_ENOSPC, .info = VIGIE_EDE_OTHER, .trouble = "too many questions under way"};
 	const struct question question = {.name = query->name,
 					  .type = query->type,
 					  .edns_do = query->edns_do,
@@ -429,18 +429,18 @@ enum vigie_status vigie_exchange_start(struct vigie_exchanger *exchanger, struct
 		goto fail;
 	}
 	if (exchanger->closing || !inflight_admit(asker->client, &bucket)) {
-		refuse(outcome, VIGIE_ENOSPC, INFO_OTHER, "too many questions of this client wait");
+		refuse(outcome, VIGIE_ENOSPC, VIGIE_EDE_OTHER, "too many questions of this client wait");
 		goto fail;
 	}
 	waiter = waiter_new(exchanger, asker, bucket, done, argument);
 	if (!waiter) {
-		refuse(outcome, VIGIE_ENOMEM, INFO_OTHER, "out of memory");
+		refuse(outcome, VIGIE_ENOMEM, VIGIE_EDE_OTHER, "out of memory");
 		goto fail;
 	}
 	place = inflight_join(waiter, group, &question);
 	if (place == INFLIGHT_NO_MEMORY) {
 		waiter_free(waiter);
-		refuse(outcome, VIGIE_ENOMEM, INFO_OTHER, "out of memory");
+		refuse(outcome, VIGIE_ENOMEM, VIGIE_EDE_OTHER, "out of memory");
 		goto fail;
 	}
 	if (place == INFLIGHT_JOINED) {

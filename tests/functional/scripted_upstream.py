@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 
+import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
@@ -29,6 +30,7 @@ class Reply:
     truncated: bool = False      # by UDP only: TC, and no records
     delay: float = 0             # seconds
     drop: bool = False           # no answer at all; by TCP the connection closes
+    error: tuple[int, str] | None = None  # an extended DNS error: code and text
     wrong_id: bool = False       # the id is not the query's
     raw: bytes | None = None     # these bytes instead of a message, behind the query's id
     only: str | None = None      # "udp" or "tcp": the other transport gets no answer
@@ -103,6 +105,8 @@ class Upstream:
         if script.raw is not None:
             return packet[:2] + script.raw
         reply = dns.message.make_response(query, recursion_available=True)
+        if script.error:
+            reply.use_edns(0, options=[dns.edns.EDEOption(*script.error)])
         reply.set_rcode(dns.rcode.from_text(script.rcode))
         if script.truncated and transport == "udp":
             reply.flags |= dns.flags.TC

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.rcode
@@ -193,6 +194,28 @@ def test_nobody_answers(serve, upstreams):
     assert CLIENT_WAIT - 0.1 < time.monotonic() - began < CLIENT_WAIT + PATIENCE
     assert all(each.asked(NAME) for each in upstreams)
     vigie.wait_for_log(rf"^.*\[ERROR\] plugin/errors: 2 {re.escape(NAME)} A: .+")
+
+
+def extended_error(reply: dns.message.Message) -> tuple[int, str] | None:
+    [found] = [option for option in reply.options if option.otype == dns.edns.OptionType.EDE] or [None]
+    return found and (int(found.code), found.text or "")
+
+
+def test_an_error_names_the_upstream_and_the_reason(serve, upstreams):
+    """RFC 8914, for clients with EDNS: nobody listens, nobody answers, the upstream's own error and its words."""
+    first, _ = upstreams
+    closed = free_port()
+    code, text = extended_error(serve(f"127.0.0.1:{closed}").ask(NAME, size=1232))
+    assert code in (22, 23) and text.startswith(f"127.0.0.1:{closed}: ")
+    first.answers[NAME, "A"] = Reply(drop=True)
+    code, text = extended_error(serve(first).ask(NAME, size=1232))
+    assert code == 22 and text.startswith(f"{first.text}: ")
+    first.answers[NAME, "A"] = Reply(rcode="SERVFAIL")
+    assert extended_error(serve(first).ask(NAME, size=1232)) == (0, f"{first.text}: answered with rcode 2")
+    first.answers[NAME, "A"] = Reply(rcode="SERVFAIL", error=(6, "bogus"))
+    assert extended_error(serve(first).ask(NAME, size=1232)) == (6, f"{first.text}: rcode 2, bogus")
+    first.answers[NAME, "A"] = GOOD
+    assert extended_error(serve(first).ask(NAME, size=1232)) is None
 
 
 def test_rotation_of_forwarded_answers(serve, upstream):
