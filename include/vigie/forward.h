@@ -15,6 +15,7 @@
 
 #include "vigie/name.h"
 #include "vigie/query.h"
+#include "vigie/reply.h"
 #include "vigie/status.h"
 
 enum {
@@ -53,6 +54,16 @@ enum vigie_status vigie_target_from_text(struct vigie_target *target, const char
 enum vigie_status vigie_targets_from_resolv_conf(struct vigie_target *targets, size_t *count,
 						 const char *path);
 
+/* What connections by TLS show and expect: shared by reference. */
+struct vigie_forward_tls;
+
+/* Reads the files (PEM). NULL paths: no client certificate; the system's CAs. NULL and `error` set on
+ * failure.
+ */
+struct vigie_forward_tls *vigie_forward_tls_new(const char *certificate, const char *key, const char *ca,
+						struct vigie_error *error);
+void vigie_forward_tls_free(struct vigie_forward_tls *tls);
+
 enum vigie_policy { VIGIE_POLICY_RANDOM, VIGIE_POLICY_ROUND_ROBIN, VIGIE_POLICY_SEQUENTIAL };
 
 /* The options of one `forward`. Times are milliseconds. */
@@ -70,6 +81,9 @@ struct vigie_forward_options {
 	bool probe_no_rec;
 	struct vigie_name probe_name;
 	struct sockaddr_storage source; /* ss_family 0: whatever the kernel takes */
+	struct vigie_forward_tls *tls; /* for members by TLS or HTTPS; a group takes a reference of its own */
+	char tls_servername[256]; /* whose certificate members without a server name must show; "": for their
+				     address */
 };
 
 /* What CoreDNS' documentation says, where vigie has no reason for something else. */
@@ -86,6 +100,37 @@ void vigie_upstreams_free(struct vigie_upstreams *group);
  * VIGIE_ENOMEM: unchanged. */
 enum vigie_status vigie_upstreams_set(struct vigie_upstreams *group, const struct vigie_target *targets,
 				      size_t count);
+
+enum {
+	VIGIE_FORWARD_RCODES = 24,  /* 0 to 22, and all others */
+	VIGIE_FORWARD_BUCKETS = 17, /* bucket i: up to 250 us * 2^i; the last one: more than 8.192 s */
+	VIGIE_FORWARD_BUCKET_US = 250
+};
+
+/* What is counted of one member since it became one. */
+struct vigie_upstream_counts {
+	char text[80];
+	bool up;
+	uint32_t srtt_us; /* 0: never timed */
+	uint64_t sent[VIGIE_PROTOCOLS];
+	uint64_t reused[VIGIE_PROTOCOLS]; /* of `sent`, those on a connection that was there */
+	uint64_t bad[VIGIE_REPLY_FAULTS];
+	uint64_t probes_failed;
+	uint64_t replies[VIGIE_FORWARD_RCODES][VIGIE_FORWARD_BUCKETS]; /* good ones */
+	uint64_t took_us[VIGIE_FORWARD_RCODES];                        /* by all of them together */
+};
+
+/* The same of a group. */
+struct vigie_group_counts {
+	size_t under_way; /* exchanges */
+	size_t waiting;   /* questions of clients for them */
+	uint64_t down;    /* questions that failed because all members were given up */
+	size_t member_count;
+};
+
+/* Any thread; VIGIE_UPSTREAMS_MAX members at most. */
+void vigie_upstreams_count(struct vigie_upstreams *group, struct vigie_group_counts *counts,
+			   struct vigie_upstream_counts *members);
 
 /* Probes the members of a group that are given up, from now until it is closed; in the loop's thread. NULL
  * when memory is out. */

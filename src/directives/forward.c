@@ -219,6 +219,14 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	return ask(forward, rule, request);
 }
 
+static void metrics(void *instance, struct vigie_metrics *scrape)
+{
+	const struct forward *forward = instance;
+
+	for (size_t i = 0; i < forward->count; i++)
+		forward_rule_metrics(&forward->rules[i], scrape);
+}
+
 const struct vigie_directive vigie_directive_forward = {
 	.name = "forward",
 	.setup = setup,
@@ -226,4 +234,5 @@ const struct vigie_directive vigie_directive_forward = {
 	.stop = stop,
 	.free = free_forward,
 	.serve = serve,
+	.metrics = metrics,
 };

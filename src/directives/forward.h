@@ -34,4 +34,9 @@ enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block
 enum vigie_status forward_rule_targets(const struct rule *rule, struct vigie_target *targets, size_t *count,
 				       struct vigie_error *error);
 
+struct vigie_metrics;
+
+/* Adds what is counted of a rule's upstreams. */
+void forward_rule_metrics(const struct rule *rule, struct vigie_metrics *metrics);
+
 #endif

@@ -29,7 +29,7 @@ static enum vigie_status no_memory(struct vigie_error *error)
 static enum vigie_status add_target(struct vigie_target *targets, size_t *count,
 				    const struct vigie_word *word, struct vigie_error *error)
 {
-	if (strncmp(word->text, "tls://", 6) == 0 || strncmp(word->text, "https://", 8) == 0)
+	if (strncmp(word->text, "https://", 8) == 0)
 		return vigie_word_error(error, word, "upstream '%s': its transport is not supported yet",
 					word->text);
 	if (*count == VIGIE_UPSTREAMS_MAX)
@@ -286,6 +286,65 @@ static enum vigie_status read_health_check(struct reader *reader, const struct v
 	return status;
 }
 
+/* tls [CA] | CERT KEY [CA]. */
+static enum vigie_status read_tls(struct reader *reader, const struct vigie_statement *option)
+{
+	struct vigie_forward_options *options = &reader->rule->options;
+	enum vigie_status status = vigie_statement_args(option, 0, 3, reader->error);
+	size_t count = option->arg_count;
+	struct vigie_error reason;
+
+	if (status)
+		return status;
+	if (options->tls)
+		return vigie_word_error(reader->error, &option->name, "'tls' stands here already");
+	options->tls = vigie_forward_tls_new(count >= 2 ? option->args[0].text : NULL,
+					     count >= 2 ? option->args[1].text : NULL,
+					     count % 2 == 1 ? option->args[count - 1].text : NULL, &reason);
+	return options->tls ? VIGIE_OK
+			    : vigie_word_error(reader->error, &option->name, "'tls': %s", reason.text);
+}
+
+static enum vigie_status read_tls_servername(struct reader *reader, const struct vigie_statement *option)
+{
+	char *name = reader->rule->options.tls_servername;
+	enum vigie_status status = vigie_statement_args(option, 1, 1, reader->error);
+
+	if (status)
+		return status;
+	if (strlen(option->args[0].text) >= sizeof(reader->rule->options.tls_servername))
+		return vigie_word_error(reader->error, &option->args[0], "'%s' is too long for a server name",
+					option->args[0].text);
+	strcpy(name, option->args[0].text);
+	return VIGIE_OK;
+}
+
+/* Two names for one certificate are a mistake; and connections by TLS need some settings. */
+static enum vigie_status check_tls(struct reader *reader, const struct vigie_target *targets, size_t count)
+{
+	struct vigie_forward_options *options = &reader->rule->options;
+	struct vigie_error reason;
+	bool needed = false;
+
+	for (size_t i = 0; i < count; i++) {
+		needed = needed || targets[i].protocol == VIGIE_PROTOCOL_TLS ||
+			 targets[i].protocol == VIGIE_PROTOCOL_HTTPS;
+		if (targets[i].server_name[0] && options->tls_servername[0])
+			return vigie_word_error(reader->error, &reader->statement->name,
+						"upstream %s has a server name, '%s', and 'tls_servername' "
+						"gives another, '%s'",
+						targets[i].text, targets[i].server_name,
+						options->tls_servername);
+	}
+	if (needed && !options->tls) {
+		options->tls = vigie_forward_tls_new(NULL, NULL, NULL, &reason);
+		if (!options->tls)
+			return vigie_word_error(reader->error, &reader->statement->name, "'forward': %s",
+						reason.text);
+	}
+	return VIGIE_OK;
+}
+
 static enum vigie_status read_one(struct reader *reader, const struct vigie_statement *option)
 {
 	static const struct {
@@ -311,8 +370,8 @@ static enum vigie_status read_one(struct reader *reader, const struct vigie_stat
 		{"read_timeout", read_read_timeout},
 		{"resolver", NULL},
 		{"source_address", read_source_address},
-		{"tls", NULL},
-		{"tls_servername", NULL},
+		{"tls", read_tls},
+		{"tls_servername", read_tls_servername},
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
@@ -348,10 +407,14 @@ enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block
 		status = read_one(&reader, &statement->body[i]);
 	if (!status)
 		status = forward_rule_targets(rule, targets, &count, error);
-	if (status)
-		return status;
-	rule->upstreams = vigie_upstreams_new(&rule->options);
-	if (!rule->upstreams || vigie_upstreams_set(rule->upstreams, targets, count))
-		return no_memory(error);
-	return VIGIE_OK;
+	if (!status)
+		status = check_tls(&reader, targets, count);
+	if (!status) {
+		rule->upstreams = vigie_upstreams_new(&rule->options);
+		if (!rule->upstreams || vigie_upstreams_set(rule->upstreams, targets, count))
+			status = no_memory(error);
+	}
+	vigie_forward_tls_free(rule->options.tls); /* the group has its own reference */
+	rule->options.tls = NULL;
+	return status;
 }

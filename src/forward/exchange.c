@@ -83,14 +83,13 @@ static void mix_case(uint8_t *name, size_t length)
 	}
 }
 
-/* RD is always set: a forwarder wants an answer, and its cache makes no difference. AD asks for the AD bit of
- * the reply (RFC 6840 section 5.7); a client that did not ask for it does not get it. */
+/* AD asks for the AD bit of the reply (RFC 6840 section 5.7); a client that did not ask for it does not get
+ * it. */
 static void write_question(struct attempt *attempt, bool mixed)
 {
 	const struct question *question = &attempt->exchange->question;
-	const struct upstream_set *set = attempt->exchange->set;
-	bool recurse = !(set->probing && set->group->options.probe_no_rec);
-	uint16_t flags = VIGIE_FLAG_AD | (recurse ? VIGIE_FLAG_RD : 0) | (question->cd ? VIGIE_FLAG_CD : 0);
+	uint16_t flags = (uint16_t)(VIGIE_FLAG_AD | (question->rd ? VIGIE_FLAG_RD : 0) |
+				    (question->cd ? VIGIE_FLAG_CD : 0));
 	uint16_t id;
 
 	vigie_random_bytes(&id, sizeof(id));
@@ -132,23 +131,16 @@ static bool is_local(int error)
 	       error == -EADDRINUSE || error == -EADDRNOTAVAIL || error == -EAGAIN;
 }
 
-static void give_up(struct exchange *exchange, const struct upstream *upstream)
-{
-	vigie_log(VIGIE_LOG_WARNING, "forward",
-		  "upstream %s does not answer: it is probed until it does (%s)", upstream->target.text,
-		  exchange->trouble);
-	upstreams_say_opened(exchange->set->group);
-}
-
 static void count_loss(struct attempt *attempt, uint64_t sent_us)
 {
 	struct exchange *exchange = attempt->exchange;
 	bool last = !upstream_set_up(exchange->set, attempt->index);
 
 	attempt->lost = true;
+	/* Perhaps it is the question that has no answer, not the upstream: a probe decides. */
 	if (health_lost(&attempt->upstream->health, vigie_clock_us(), sent_us,
 			exchange->set->group->options.losses, last))
-		give_up(exchange, attempt->upstream);
+		upstreams_say_suspected(exchange->set->group);
 }
 
 /* How long to wait for a reply, doubled with each query that had none. */
@@ -210,6 +202,9 @@ static bool ask(struct exchange *exchange, size_t index, enum vigie_protocol pro
 	if (error == 0) {
 		atomic_fetch_add_explicit(&attempt->upstream->counters.sent[protocol], 1,
 					  memory_order_relaxed);
+		if (protocol != VIGIE_PROTOCOL_UDP && !attempt->shook)
+			atomic_fetch_add_explicit(&attempt->upstream->counters.reused[protocol], 1,
+						  memory_order_relaxed);
 		return true;
 	}
 	attempt->hopeless = true;
@@ -494,6 +489,7 @@ bool exchange_message(struct attempt *attempt, const uint8_t *message, size_t le
 	learn(attempt, message);
 	drop(attempt);
 	vigie_reply_edns(&edns, message, length);
+	upstream_count_reply(attempt->upstream, edns.rcode, vigie_clock_us() - attempt->sent_us);
 	explain(exchange, attempt, &edns);
 	if (ask_for_better(attempt, &edns, message, length)) {
 		advance(exchange);

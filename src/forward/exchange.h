@@ -45,6 +45,7 @@ struct net {
 struct question {
 	struct vigie_name name;
 	uint16_t type;
+	bool rd;
 	bool edns_do;
 	bool cd;
 };

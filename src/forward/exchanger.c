@@ -47,6 +47,7 @@ struct vigie_exchanger {
 	pthread_mutex_t lock;   /* of the box */
 	struct waiter *box;     /* those with a parcel, the last first */
 	struct waiter *arrived; /* taken out of the box, the first first; the thread's own */
+	struct waiter **arrived_end;
 	char trouble[TROUBLE_MAX];
 };
 
@@ -77,6 +78,8 @@ static void net_wake(void *net, struct exchange *exchange, uint64_t at_us)
 	struct running *running = (struct running *)((char *)exchange - offsetof(struct running, exchange));
 	uint64_t now = vigie_clock_us();
 
+	if (exchange->trouble[0])
+		inflight_set_trouble(running->entry, exchange->trouble);
 	uv_update_time(running->exchanger->loop);
 	uv_timer_start(&running->timer, on_due, at_us > now ? (at_us - now + 999) / 1000 : 0, 0);
 }
@@ -113,6 +116,8 @@ static void waiter_free(struct waiter *waiter)
 	queue_remove(waiter->patient ? &exchanger->patient : &exchanger->impatient, waiter);
 	exchanger->waiting_count--;
 	inflight_discharge(waiter->bucket);
+	atomic_fetch_sub(&waiter->group->waiting, 1);
+	upstreams_release(waiter->group);
 	parcel_release(waiter->parcel);
 	free(waiter);
 }
@@ -145,11 +150,11 @@ static void deliver(struct waiter *waiter, struct parcel *parcel)
 static void empty_box(struct vigie_exchanger *exchanger)
 {
 	struct waiter *list = NULL;
-	struct waiter **end;
+	struct waiter *last;
 	struct waiter *box;
 
 	pthread_mutex_lock(&exchanger->lock);
-	box = exchanger->box;
+	box = last = exchanger->box;
 	exchanger->box = NULL;
 	pthread_mutex_unlock(&exchanger->lock);
 	while (box) {
@@ -159,9 +164,11 @@ static void empty_box(struct vigie_exchanger *exchanger)
 		list = box;
 		box = next;
 	}
-	for (end = &exchanger->arrived; *end; end = &(*end)->next)
-		continue;
-	*end = list;
+	if (!exchanger->arrived)
+		exchanger->arrived_end = &exchanger->arrived;
+	*exchanger->arrived_end = list;
+	if (last)
+		exchanger->arrived_end = &last->next;
 }
 
 /* Hands parcels out: some now, the rest in the loop's next turn. */
@@ -169,8 +176,7 @@ static void hand_out(struct vigie_exchanger *exchanger)
 {
 	static const struct vigie_outcome no_memory = {.status = VIGIE_ENOMEM, .trouble = "out of memory"};
 
-	if (!exchanger->arrived)
-		empty_box(exchanger);
+	empty_box(exchanger); /* always: who puts something in rings once, while it is empty */
 	for (int i = 0; i < PARCELS_A_TURN && exchanger->arrived; i++) {
 		struct waiter *waiter = exchanger->arrived;
 
@@ -203,6 +209,7 @@ static void running_free(struct running *running)
 	else
 		exchanger->running = running->next;
 	exchanger->running_count--;
+	atomic_fetch_sub(&running->exchange.set->group->under_way, 1);
 	exchange_fini(&running->exchange);
 	uv_close((uv_handle_t *)&running->timer, on_running_closed);
 }
@@ -252,17 +259,19 @@ static void on_hurry(uv_timer_t *timer)
 
 	for (struct waiter *waiter = exchanger->impatient.oldest;
 	     waiter && now - waiter->start_ms >= VIGIE_CLIENT_WAIT_MS; waiter = next) {
-		char upstream[80];
 		char trouble[TROUBLE_MAX];
 		struct vigie_outcome outcome = {.status = VIGIE_ETIMEOUT,
 						.info = VIGIE_EDE_NO_REACHABLE_AUTHORITY,
 						.trouble = trouble};
 
 		next = waiter->later;
-		if (!inflight_leave(waiter, upstream))
-			continue; /* its parcel is on the way */
-		snprintf(trouble, sizeof(trouble), "%s: no reply within %d ms", upstream,
-			 VIGIE_CLIENT_WAIT_MS);
+		if (!inflight_leave(waiter, trouble)) {
+			/* Its parcel is on the way: there is no more hurry. */
+			queue_remove(&exchanger->impatient, waiter);
+			waiter->patient = true;
+			queue_append(&exchanger->patient, waiter);
+			continue;
+		}
 		waiter_finish(waiter, &outcome);
 	}
 	set_hurry(exchanger);
@@ -302,10 +311,10 @@ static void dismiss(struct vigie_exchanger *exchanger, struct queue *queue)
 {
 	static const struct vigie_outcome stopping = {.status = VIGIE_EIO,
 						      .trouble = "the server is stopping"};
-	char upstream[80];
+	char trouble[TROUBLE_MAX];
 
 	while (queue->oldest) {
-		inflight_leave(queue->oldest, upstream);
+		inflight_leave(queue->oldest, trouble);
 		waiter_finish(queue->oldest, &stopping);
 	}
 }
@@ -364,6 +373,7 @@ static enum vigie_status refuse_all_down(struct vigie_exchanger *exchanger, cons
 static enum vigie_status run(struct vigie_exchanger *exchanger, struct inflight *entry,
 			     struct upstream_set *set, const struct question *question, bool tcp)
 {
+	char trouble[TROUBLE_MAX];
 	struct running *running =
 		exchanger->running_count < VIGIE_EXCHANGES_MAX ? calloc(1, sizeof(*running)) : NULL;
 
@@ -380,15 +390,20 @@ static enum vigie_status run(struct vigie_exchanger *exchanger, struct inflight 
 		running->next->previous = running;
 	exchanger->running = running;
 	exchanger->running_count++;
+	atomic_fetch_add(&set->group->under_way, 1);
 	exchange_start(&running->exchange, &real_net, exchanger, set, question, tcp, on_done);
-	if (running->exchange.count > 0)
-		inflight_set_upstream(entry, running->exchange.attempts[0].upstream->target.text);
+	if (!running->exchange.trouble[0] && running->exchange.count > 0) {
+		snprintf(trouble, sizeof(trouble), "%s: no reply yet",
+			 running->exchange.attempts[0].upstream->target.text);
+		inflight_set_trouble(entry, trouble);
+	}
 	return VIGIE_OK;
 }
 
 /* A waiter that is in no list yet; NULL when memory is out. */
-static struct waiter *waiter_new(struct vigie_exchanger *exchanger, const struct vigie_asker *asker,
-				 uint32_t bucket, vigie_exchange_done *done, void *argument)
+static struct waiter *waiter_new(struct vigie_exchanger *exchanger, struct vigie_upstreams *group,
+				 const struct vigie_asker *asker, uint32_t bucket, vigie_exchange_done *done,
+				 void *argument)
 {
 	struct waiter *waiter = calloc(1, sizeof(*waiter));
 
@@ -397,6 +412,8 @@ static struct waiter *waiter_new(struct vigie_exchanger *exchanger, const struct
 		return NULL;
 	}
 	waiter->exchanger = exchanger;
+	waiter->group = upstreams_hold(group);
+	atomic_fetch_add(&group->waiting, 1);
 	waiter->bucket = bucket;
 	waiter->patient = asker->patient;
 	waiter->start_ms = vigie_clock_ms();
@@ -416,15 +433,17 @@ enum vigie_status vigie_exchange_start(struct vigie_exchanger *exchanger, struct
 		.status = VIGIE_ENOSPC, .info = VIGIE_EDE_OTHER, .trouble = "too many questions under way"};
 	const struct question question = {.name = query->name,
 					  .type = query->type,
+					  .rd = (query->flags & VIGIE_FLAG_RD) != 0,
 					  .edns_do = query->edns_do,
 					  .cd = (query->flags & VIGIE_FLAG_CD) != 0};
 	struct upstream_set *set = upstream_set_get(group);
 	struct waiter *waiter;
 	uint32_t bucket;
-	char upstream[80];
+	char trouble[TROUBLE_MAX];
 	enum inflight_place place;
 
 	if (!set || !upstream_set_up(set, SIZE_MAX)) {
+		atomic_fetch_add_explicit(&group->down, 1, memory_order_relaxed);
 		refuse_all_down(exchanger, set, outcome);
 		goto fail;
 	}
@@ -432,7 +451,7 @@ enum vigie_status vigie_exchange_start(struct vigie_exchanger *exchanger, struct
 		refuse(outcome, VIGIE_ENOSPC, VIGIE_EDE_OTHER, "too many questions of this client wait");
 		goto fail;
 	}
-	waiter = waiter_new(exchanger, asker, bucket, done, argument);
+	waiter = waiter_new(exchanger, group, asker, bucket, done, argument);
 	if (!waiter) {
 		refuse(outcome, VIGIE_ENOMEM, VIGIE_EDE_OTHER, "out of memory");
 		goto fail;
@@ -449,7 +468,7 @@ enum vigie_status vigie_exchange_start(struct vigie_exchanger *exchanger, struct
 		struct inflight *entry = waiter->entry; /* stays until this thread ends it */
 
 		if (run(exchanger, entry, set, &question, asker->tcp)) {
-			inflight_leave(waiter, upstream);
+			inflight_leave(waiter, trouble);
 			waiter_free(waiter);
 			finish_entry(entry, &full); /* others may have joined meanwhile */
 			*outcome = full;

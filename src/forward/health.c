@@ -56,7 +56,7 @@ bool health_replied(struct health *health, uint64_t now_us, uint64_t rtt_us)
 		measure(health, rtt_us);
 	health->lost = 0;
 	health->good_us = now_us;
-	health->open = false;
+	health->open = health->suspected = false;
 	pthread_mutex_unlock(&health->lock);
 	return closes;
 }
@@ -64,7 +64,7 @@ bool health_replied(struct health *health, uint64_t now_us, uint64_t rtt_us)
 bool health_lost(struct health *health, uint64_t now_us, uint64_t sent_us, unsigned most, bool last)
 {
 	uint64_t silence = last ? HEALTH_SILENCE_LAST_US : HEALTH_SILENCE_US;
-	bool opens = false;
+	bool suspected = false;
 
 	pthread_mutex_lock(&health->lock);
 	/* What was sent before the last reply tells of a lost packet, not of a lost upstream. */
@@ -72,8 +72,21 @@ bool health_lost(struct health *health, uint64_t now_us, uint64_t sent_us, unsig
 		health->lost_us = sent_us;
 	if (last)
 		most *= LOST_LAST_FACTOR;
-	if (most > 0 && !health->open && health->lost >= most && now_us - health->lost_us >= silence)
+	if (most > 0 && !health->open && !health->suspected && health->lost >= most &&
+	    now_us - health->lost_us >= silence)
+		suspected = health->suspected = true;
+	pthread_mutex_unlock(&health->lock);
+	return suspected;
+}
+
+bool health_probe_failed(struct health *health, uint64_t sent_us)
+{
+	bool opens = false;
+
+	pthread_mutex_lock(&health->lock);
+	if (health->suspected && sent_us >= health->good_us)
 		opens = health->open = true;
+	health->suspected = false;
 	pthread_mutex_unlock(&health->lock);
 	return opens;
 }

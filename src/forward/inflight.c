@@ -20,7 +20,7 @@ struct inflight {
 	struct question question;
 	struct waiter *first;
 	struct waiter *last;
-	char upstream[80];
+	char trouble[TROUBLE_MAX];
 };
 
 static struct shard {
@@ -73,24 +73,24 @@ void parcel_release(struct parcel *parcel)
 
 static uint64_t hash_of(const struct vigie_upstreams *group, const struct question *question)
 {
-	uint8_t key[VIGIE_NAME_MAX + sizeof(group->number) + 4];
+	uint8_t key[VIGIE_NAME_MAX + sizeof(group->number) + 3];
 	size_t length = question->name.length;
 
 	memcpy(key, question->name.bytes, length);
 	memcpy(key + length, &group->number, sizeof(group->number));
 	length += sizeof(group->number);
 	memcpy(key + length, &question->type, 2);
-	key[length + 2] = question->edns_do;
-	key[length + 3] = question->cd;
-	return vigie_hash(key, length + 4);
+	key[length + 2] = (uint8_t)(question->rd | question->edns_do << 1 | question->cd << 2);
+	return vigie_hash(key, length + 3);
 }
 
 static bool same(const struct inflight *entry, uint64_t hash, const struct vigie_upstreams *group,
 		 const struct question *question)
 {
 	return entry->hash == hash && entry->group == group->number &&
-	       entry->question.type == question->type && entry->question.edns_do == question->edns_do &&
-	       entry->question.cd == question->cd && entry->question.name.length == question->name.length &&
+	       entry->question.type == question->type && entry->question.rd == question->rd &&
+	       entry->question.edns_do == question->edns_do && entry->question.cd == question->cd &&
+	       entry->question.name.length == question->name.length &&
 	       memcmp(entry->question.name.bytes, question->name.bytes, question->name.length) == 0;
 }
 
@@ -135,21 +135,21 @@ enum inflight_place inflight_join(struct waiter *waiter, const struct vigie_upst
 	return place;
 }
 
-void inflight_set_upstream(struct inflight *entry, const char *text)
+void inflight_set_trouble(struct inflight *entry, const char *text)
 {
 	pthread_mutex_lock(&shard_of(entry->hash)->lock);
-	snprintf(entry->upstream, sizeof(entry->upstream), "%s", text);
+	snprintf(entry->trouble, sizeof(entry->trouble), "%s", text);
 	pthread_mutex_unlock(&shard_of(entry->hash)->lock);
 }
 
-bool inflight_leave(struct waiter *waiter, char *upstream)
+bool inflight_leave(struct waiter *waiter, char *trouble)
 {
 	struct inflight *entry;
 
 	pthread_mutex_lock(&shard_of(waiter->hash)->lock);
 	entry = waiter->entry;
 	if (entry) {
-		memcpy(upstream, entry->upstream, sizeof(entry->upstream));
+		memcpy(trouble, entry->trouble, sizeof(entry->trouble));
 		if (waiter->next)
 			waiter->next->previous = waiter->previous;
 		else

@@ -1,7 +1,7 @@
 /* Questions under way, in the whole process: whoever asks what another one waits for, waits with him. So
  * there is one query at a time for a forger to answer, and one for an upstream, however many clients ask.
  *
- * What tells questions apart is what makes their answers differ: name (case aside), type, class, DO, CD and
+ * What tells questions apart is what makes their answers differ: name (case aside), type, RD, DO, CD and
  * who is asked; nothing else that a client may choose (RFC 5452 section 5, CVE-2025-5994). */
 #ifndef VIGIE_FORWARD_INFLIGHT_H
 #define VIGIE_FORWARD_INFLIGHT_H
@@ -17,6 +17,7 @@ struct waiter {
 	struct inflight *entry; /* behind the entry's lock; NULL when a parcel is there */
 	struct parcel *parcel;  /* a reference, behind the box's lock until it is taken out */
 	struct vigie_exchanger *exchanger;
+	struct vigie_upstreams *group; /* a reference */
 	uint64_t hash;
 	/* The thread's own. */
 	struct waiter *later; /* in the exchanger's list, by age */
@@ -47,12 +48,12 @@ enum inflight_place { INFLIGHT_FIRST, INFLIGHT_JOINED, INFLIGHT_NO_MEMORY };
 enum inflight_place inflight_join(struct waiter *waiter, const struct vigie_upstreams *group,
 				  const struct question *question);
 
-/* Says who is asked, for those who leave early. */
-void inflight_set_upstream(struct inflight *entry, const char *text);
+/* Says what keeps the reply from coming, for those who leave early. */
+void inflight_set_trouble(struct inflight *entry, const char *text);
 
-/* Takes a waiter away. False: it is too late, a parcel is there. Else `upstream` (80 bytes) says who was
- * asked. */
-bool inflight_leave(struct waiter *waiter, char *upstream);
+/* Takes a waiter away. False: it is too late, a parcel is there. Else `trouble` (TROUBLE_MAX bytes) says what
+ * was in the way. */
+bool inflight_leave(struct waiter *waiter, char *trouble);
 
 /* The question has ended: hands a parcel to `deliver` for each waiter, in the order in which they came, and
  * forgets it. `deliver` must not come back here. */

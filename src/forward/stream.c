@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "tls.h"
 #include "vigie/answer.h"
 #include "vigie/buffer.h"
 #include "vigie/clock.h"
@@ -14,7 +15,6 @@ enum {
 	FRAME_HEADER = 2,
 	IN_MAX = 2 * (FRAME_HEADER + VIGIE_MESSAGE_MAX),
 	OUT_MAX = STREAM_QUERIES_MAX * (FRAME_HEADER + ASKED_MAX),
-	READ_SIZE = 16384,
 	TICK_MS = 250
 };
 
@@ -35,8 +35,9 @@ struct stream {
 	uv_timer_t tick;
 	uv_connect_t connect;
 	unsigned handles; /* that the loop has not closed yet */
-	bool open;
-	bool retired; /* takes no new queries */
+	struct tls *tls;  /* NULL: plain TCP */
+	bool open;        /* queries can be written */
+	bool retired;     /* takes no new queries */
 	uint64_t made_ms;
 	uint64_t heard_ms; /* the last byte */
 	uint64_t asked_ms; /* the last query, or when the first of those that wait was sent */
@@ -60,6 +61,7 @@ static void stream_free(struct stream *stream)
 {
 	vigie_buffer_fini(&stream->in);
 	vigie_buffer_fini(&stream->out);
+	tls_free(stream->tls);
 	upstream_release(stream->upstream);
 	free(stream);
 }
@@ -162,26 +164,16 @@ static void read_messages(struct stream *stream)
 	vigie_buffer_consume(&stream->in, at);
 }
 
+/* By TLS what comes is not yet what is read. */
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
 	struct stream *stream = handle->data;
 
 	*buffer = uv_buf_init(NULL, 0);
-	if (vigie_buffer_reserve(&stream->in, READ_SIZE) == VIGIE_OK)
-		*buffer = uv_buf_init((char *)stream->in.data + stream->in.length, READ_SIZE);
-}
-
-static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buffer)
-{
-	struct stream *stream = handle->data;
-
-	if (got < 0) {
-		stream_fail(stream, (int)got, got == UV_EOF ? "connection closed" : uv_strerror((int)got));
-		return;
-	}
-	stream->heard_ms = vigie_clock_ms();
-	stream->in.length += (size_t)got;
-	read_messages(stream);
+	if (stream->tls)
+		*buffer = uv_buf_init((char *)stream->streams->scratch, STREAM_READ_SIZE);
+	else if (vigie_buffer_reserve(&stream->in, STREAM_READ_SIZE) == VIGIE_OK)
+		*buffer = uv_buf_init((char *)stream->in.data + stream->in.length, STREAM_READ_SIZE);
 }
 
 static void on_written(uv_write_t *request, int status)
@@ -189,15 +181,15 @@ static void on_written(uv_write_t *request, int status)
 	free(request); /* a failure is seen by the read */
 }
 
-/* Writes bytes, or keeps them until the connection is open. Negative errno. */
-static int stream_write(struct stream *stream, const uint8_t *bytes, size_t length)
+/* Hands bytes to the socket. Negative errno. */
+static int write_raw(struct stream *stream, const uint8_t *bytes, size_t length)
 {
 	struct written *written;
 	uv_buf_t buffer;
 	int error;
 
-	if (!stream->open)
-		return vigie_buffer_append(&stream->out, bytes, length) ? -ENOMEM : 0;
+	if (length == 0)
+		return 0;
 	written = malloc(sizeof(*written) + length);
 	if (!written)
 		return -ENOMEM;
@@ -209,24 +201,102 @@ static int stream_write(struct stream *stream, const uint8_t *bytes, size_t leng
 	return error;
 }
 
+/* Sends what TLS has to say. */
+static int flush_tls(struct stream *stream)
+{
+	const uint8_t *bytes;
+	size_t length = tls_output(stream->tls, &bytes);
+	int error = write_raw(stream, bytes, length);
+
+	tls_forget_output(stream->tls);
+	return error;
+}
+
+/* Writes bytes, or keeps them until the connection is open. Negative errno. */
+static int stream_write(struct stream *stream, const uint8_t *bytes, size_t length)
+{
+	if (!stream->open)
+		return vigie_buffer_append(&stream->out, bytes, length) ? -ENOMEM : 0;
+	if (!stream->tls)
+		return write_raw(stream, bytes, length);
+	return tls_write(stream->tls, bytes, length) ? flush_tls(stream) : -EPROTO;
+}
+
+/* Queries can be written: those that wait are. */
+static void on_open(struct stream *stream)
+{
+	int error;
+
+	stream->open = true;
+	error = stream->out.length > 0 ? stream_write(stream, stream->out.data, stream->out.length) : 0;
+	vigie_buffer_fini(&stream->out);
+	if (error)
+		stream_fail(stream, error, uv_strerror(error));
+}
+
+/* Bytes came by TLS. */
+static void read_tls(struct stream *stream, const uint8_t *bytes, size_t length)
+{
+	enum tls_state state = tls_feed(stream->tls, bytes, length);
+	int got = 1;
+
+	if (flush_tls(stream) || state == TLS_FAILED) {
+		stream_fail(stream, -EPROTO, tls_trouble(stream->tls));
+		return;
+	}
+	if (state == TLS_SHAKING)
+		return;
+	if (!stream->open)
+		on_open(stream);
+	while (stream->streams && got > 0) {
+		if (vigie_buffer_reserve(&stream->in, STREAM_READ_SIZE)) {
+			stream_fail(stream, -ENOMEM, "out of memory");
+			return;
+		}
+		got = tls_read(stream->tls, stream->in.data + stream->in.length, STREAM_READ_SIZE);
+		if (got > 0) {
+			stream->in.length += (size_t)got;
+			read_messages(stream);
+		}
+	}
+	if (got < 0)
+		stream_fail(stream, -EPROTO, "connection closed");
+}
+
+static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buffer)
+{
+	struct stream *stream = handle->data;
+
+	if (got < 0) {
+		stream_fail(stream, (int)got, got == UV_EOF ? "connection closed" : uv_strerror((int)got));
+		return;
+	}
+	stream->heard_ms = vigie_clock_ms();
+	if (stream->tls) {
+		read_tls(stream, (const uint8_t *)buffer->base, (size_t)got);
+		return;
+	}
+	stream->in.length += (size_t)got;
+	read_messages(stream);
+}
+
 static void on_connected(uv_connect_t *connect, int status)
 {
 	struct stream *stream = connect->data;
 
 	if (!stream->streams)
 		return;
+	if (!status)
+		status = uv_read_start((uv_stream_t *)&stream->tcp, on_allocate, on_read);
+	if (!status && stream->tls)
+		status = flush_tls(stream);
 	if (status) {
 		stream_fail(stream, status, uv_strerror(status));
 		return;
 	}
-	stream->open = true;
 	stream->heard_ms = vigie_clock_ms();
-	status = uv_read_start((uv_stream_t *)&stream->tcp, on_allocate, on_read);
-	if (!status)
-		status = stream_write(stream, stream->out.data, stream->out.length);
-	vigie_buffer_fini(&stream->out);
-	if (status)
-		stream_fail(stream, status, uv_strerror(status));
+	if (!stream->tls)
+		on_open(stream);
 }
 
 /* Idle connections to the same upstream. */
@@ -275,6 +345,13 @@ static struct stream *stream_new(struct streams *streams, const struct attempt *
 	/* Not all at once. */
 	stream->retire_ms = stream->made_ms + options->max_age * 3 / 4 +
 			    vigie_random_below((uint32_t)(options->max_age / 2 + 1));
+	if (attempt->protocol == VIGIE_PROTOCOL_TLS) {
+		stream->tls = tls_new(stream->upstream, options);
+		if (!stream->tls) {
+			stream_free(stream);
+			return NULL;
+		}
+	}
 	if (uv_tcp_init_ex(streams->loop, &stream->tcp, to->sa_family)) {
 		stream_free(stream);
 		return NULL;

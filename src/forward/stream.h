@@ -10,6 +10,7 @@
 
 enum {
 	STREAM_QUERIES_MAX = 256, /* under way on one connection; then there is a second one */
+	STREAM_READ_SIZE = 16384, /* bytes read at a time */
 	STREAM_CONNECT_MS = 3000, /* to be made within */
 	STREAM_SILENCE_MS = 3000  /* without a byte while replies are due: it is dead */
 };
@@ -21,6 +22,7 @@ struct streams {
 	uv_loop_t *loop;
 	struct stream *first;
 	size_t count;
+	uint8_t scratch[STREAM_READ_SIZE]; /* what came by TLS, within one callback */
 };
 
 /* As `send` and `drop` of struct net. */

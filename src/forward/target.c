@@ -8,18 +8,20 @@
 #include "vigie/forward.h"
 
 enum {
-	PORT = 53,
+	PORT_DNS = 53,
+	PORT_TLS = 853,         /* RFC 7858 section 3.1 */
+	PORT_HTTPS = 443,       /* RFC 8484 */
 	RESOLV_CONF_MAX = 65536 /* bytes of a resolv.conf */
 };
 
 /* Cuts "[v6]:port", "v4:port" and plain addresses apart. False when it is none of them. */
-static bool split(const char *text, char *host, size_t size, unsigned *port)
+static bool split(const char *text, char *host, size_t size, unsigned *port, unsigned standard)
 {
 	const char *colon = strrchr(text, ':');
 	const char *end = text + strlen(text);
 	char *rest;
 
-	*port = PORT;
+	*port = standard;
 	if (text[0] == '[') {
 		end = strchr(++text, ']');
 		if (!end || (end[1] && end[1] != ':'))
@@ -42,18 +44,66 @@ static bool split(const char *text, char *host, size_t size, unsigned *port)
 	return *rest == 0 && *port > 0 && *port <= UINT16_MAX;
 }
 
+static bool read_scheme(struct vigie_target *target, const char **text, unsigned *port)
+{
+	static const struct {
+		const char *scheme;
+		enum vigie_protocol protocol;
+		unsigned port;
+	} schemes[] = {
+		{"dns://", VIGIE_PROTOCOL_UDP, PORT_DNS},
+		{"tls://", VIGIE_PROTOCOL_TLS, PORT_TLS},
+		{"https://", VIGIE_PROTOCOL_HTTPS, PORT_HTTPS},
+	};
+
+	*port = PORT_DNS;
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
+		size_t length = strlen(schemes[i].scheme);
+
+		if (strncmp(*text, schemes[i].scheme, length) == 0) {
+			*text += length;
+			target->protocol = schemes[i].protocol;
+			*port = schemes[i].port;
+			return true;
+		}
+	}
+	return strstr(*text, "://") == NULL;
+}
+
+/* Takes "%NAME" out of "ADDRESS%NAME[:PORT]"; what is left goes to `plain`. Plain DNS has no such name: there
+ * it is an interface. */
+static bool take_server_name(struct vigie_target *target, const char *text, char *plain, size_t size)
+{
+	const char *percent = target->protocol == VIGIE_PROTOCOL_UDP ? NULL : strrchr(text, '%');
+	size_t name;
+
+	if (strlen(text) >= size)
+		return false;
+	strcpy(plain, text);
+	if (!percent)
+		return true;
+	name = strcspn(percent + 1, ":]");
+	if (name == 0)
+		return false;
+	memcpy(target->server_name, percent + 1, name);
+	target->server_name[name] = 0;
+	strcpy(plain + (percent - text), percent + 1 + name);
+	return true;
+}
+
 enum vigie_status vigie_target_from_text(struct vigie_target *target, const char *text)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)&target->address;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&target->address;
 	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
+	char plain[sizeof(target->server_name)];
 	char *scope;
+	unsigned standard;
 	unsigned port;
 
 	memset(target, 0, sizeof(*target));
-	if (strncmp(text, "dns://", 6) == 0)
-		text += 6;
-	if (!split(text, host, sizeof(host), &port))
+	if (!read_scheme(target, &text, &standard) || !take_server_name(target, text, plain, sizeof(plain)) ||
+	    !split(plain, host, sizeof(host), &port, standard))
 		return VIGIE_EINVAL;
 	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
 		v4->sin_family = AF_INET;

@@ -1,8 +1,10 @@
 #include "upstream.h"
 
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tls.h"
 #include "vigie/clock.h"
 #include "vigie/random.h"
 
@@ -25,6 +27,7 @@ void upstream_release(struct upstream *upstream)
 	if (atomic_fetch_sub(&upstream->references, 1) != 1)
 		return;
 	health_fini(&upstream->health);
+	SSL_SESSION_free(upstream->session);
 	free(upstream);
 }
 
@@ -63,6 +66,7 @@ struct vigie_upstreams *vigie_upstreams_new(const struct vigie_forward_options *
 	group->references = 1;
 	group->number = atomic_fetch_add(&numbers, 1);
 	group->options = *options;
+	tls_settings_hold(group->options.tls);
 	group->budget = BUDGET_MAX;
 	pthread_mutex_init(&group->lock, NULL);
 	return group;
@@ -79,6 +83,7 @@ void upstreams_release(struct vigie_upstreams *group)
 	if (atomic_fetch_sub(&group->references, 1) != 1)
 		return;
 	pthread_mutex_destroy(&group->lock);
+	vigie_forward_tls_free(group->options.tls);
 	free(group);
 }
 
@@ -161,7 +166,8 @@ fail:
 	return VIGIE_ENOMEM;
 }
 
-struct vigie_upstreams *upstreams_new_probe(const struct vigie_upstreams *group, struct upstream *upstream)
+struct vigie_upstreams *upstreams_new_probe(const struct vigie_upstreams *group, struct upstream *upstream,
+					    unsigned attempts, uint64_t wait_ms)
 {
 	struct vigie_upstreams *probe = vigie_upstreams_new(&group->options);
 	struct upstream_set *set = calloc(1, sizeof(*set) + sizeof(struct upstream *));
@@ -172,8 +178,8 @@ struct vigie_upstreams *upstreams_new_probe(const struct vigie_upstreams *group,
 		return NULL;
 	}
 	probe->options.losses = 0;
-	probe->options.attempts = 1;
-	probe->options.read_timeout = group->options.probe_every;
+	probe->options.attempts = attempts;
+	probe->options.read_timeout = wait_ms;
 	set->references = 1;
 	set->group = upstreams_hold(probe);
 	set->probing = true;
@@ -183,19 +189,19 @@ struct vigie_upstreams *upstreams_new_probe(const struct vigie_upstreams *group,
 	return probe;
 }
 
-void upstreams_on_opened(struct vigie_upstreams *group, void (*opened)(void *argument), void *argument)
+void upstreams_on_suspected(struct vigie_upstreams *group, void (*suspected)(void *argument), void *argument)
 {
 	pthread_mutex_lock(&group->lock);
-	group->opened = opened;
-	group->opened_argument = argument;
+	group->suspected = suspected;
+	group->suspected_argument = argument;
 	pthread_mutex_unlock(&group->lock);
 }
 
-void upstreams_say_opened(struct vigie_upstreams *group)
+void upstreams_say_suspected(struct vigie_upstreams *group)
 {
 	pthread_mutex_lock(&group->lock);
-	if (group->opened)
-		group->opened(group->opened_argument);
+	if (group->suspected)
+		group->suspected(group->suspected_argument);
 	pthread_mutex_unlock(&group->lock);
 }
 

@@ -17,8 +17,12 @@ struct upstream {
 	atomic_uint references;
 	struct vigie_target target;
 	struct health health;
+	_Atomic(struct ssl_session_st *) session; /* of TLS, to be resumed; taken out when it is used */
 	struct {
 		_Atomic uint64_t sent[VIGIE_PROTOCOLS];
+		_Atomic uint64_t reused[VIGIE_PROTOCOLS]; /* of them, on connections that were there */
+		_Atomic uint64_t replies[VIGIE_FORWARD_RCODES][VIGIE_FORWARD_BUCKETS]; /* by time */
+		_Atomic uint64_t took_us[VIGIE_FORWARD_RCODES];                        /* all together */
 		_Atomic uint64_t bad[VIGIE_REPLY_FAULTS]; /* datagrams and messages that were passed over */
 		_Atomic uint64_t probes_failed;
 	} counters;
@@ -39,24 +43,32 @@ struct vigie_upstreams {
 	struct vigie_forward_options options;
 	pthread_mutex_t lock;
 	struct upstream_set *set; /* a reference; behind the lock, as the next two */
-	void (*opened)(void *argument);
-	void *opened_argument;
-	atomic_int budget; /* retries that may still be sent */
-	atomic_uint turn;  /* round_robin's */
+	void (*suspected)(void *argument);
+	void *suspected_argument;
+	atomic_size_t under_way; /* exchanges */
+	atomic_size_t waiting;   /* for them */
+	_Atomic uint64_t down;   /* questions that failed because all members were given up */
+	atomic_int budget;       /* retries that may still be sent */
+	atomic_uint turn;        /* round_robin's */
 };
 
 struct upstream *upstream_hold(struct upstream *upstream);
 void upstream_release(struct upstream *upstream);
 
+/* Counts a good reply. */
+void upstream_count_reply(struct upstream *upstream, uint16_t rcode, uint64_t took_us);
+
 struct vigie_upstreams *upstreams_hold(struct vigie_upstreams *group);
 void upstreams_release(struct vigie_upstreams *group);
 
-/* A group of one upstream, which is asked also when it is given up, and once. NULL when memory is out. */
-struct vigie_upstreams *upstreams_new_probe(const struct vigie_upstreams *group, struct upstream *upstream);
+/* A group of one upstream, which is asked also when it is given up: `attempts` times, within `wait_ms`. NULL
+ * when memory is out. */
+struct vigie_upstreams *upstreams_new_probe(const struct vigie_upstreams *group, struct upstream *upstream,
+					    unsigned attempts, uint64_t wait_ms);
 
-/* `opened` is called, in any thread, when an upstream of the group is given up; NULL ends that. */
-void upstreams_on_opened(struct vigie_upstreams *group, void (*opened)(void *argument), void *argument);
-void upstreams_say_opened(struct vigie_upstreams *group);
+/* `suspected` is called, in any thread, when an upstream of the group should be probed; NULL ends that. */
+void upstreams_on_suspected(struct vigie_upstreams *group, void (*suspected)(void *argument), void *argument);
+void upstreams_say_suspected(struct vigie_upstreams *group);
 
 /* The group's members now; to be released. NULL only while the group never had any. */
 struct upstream_set *upstream_set_get(struct vigie_upstreams *group);

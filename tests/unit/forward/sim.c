@@ -13,6 +13,7 @@ enum { EVENTS = 65536, RUNNING = 16384 };
 struct event {
 	uint64_t at_us;
 	uint64_t order;
+	size_t probed;             /* 1 + the number of an upstream whose probe ends; or */
 	struct exchange *exchange; /* its timer; or */
 	struct wire *wire;         /* a reply arrives, or a refusal */
 	uint64_t generation;
@@ -44,6 +45,7 @@ static uint64_t order;
 static uint64_t seed;
 static struct run *last_run;
 static bool connected[SIM_UPSTREAMS];
+static struct vigie_upstreams *current;
 
 static uint64_t next_random(void)
 {
@@ -173,7 +175,7 @@ static int sim_send(void *net, struct attempt *attempt, bool again)
 		connected[attempt->index] = !upstream->dead && !upstream->tcp_refuses;
 	}
 	/* TCP sends again what is lost; that takes its time. */
-	if (upstream->dead)
+	if (upstream->dead || upstream->mute)
 		return 0;
 	if (upstream->loss > 0 && (sim_random(100) < upstream->loss || sim_random(100) < upstream->loss)) {
 		if (udp)
@@ -238,6 +240,31 @@ static void on_done(struct exchange *exchange, const struct vigie_outcome *outco
 	run->generation++;
 }
 
+/* The prober: what it finds out comes after a round trip, or after a time that is long enough. */
+static void on_suspected(void *argument)
+{
+	struct vigie_upstreams *group = argument;
+
+	for (size_t i = 0; i < group->set->count; i++) {
+		bool away = sim_upstreams[i].dead || sim_upstreams[i].refuses;
+
+		if (group->set->list[i]->health.suspected)
+			push((struct event){.at_us = now_us +
+						     (away ? 300000 : sim_upstreams[i].rtt_ms * 1000U),
+					    .probed = i + 1});
+	}
+}
+
+static void end_probe(size_t i)
+{
+	struct health *health = &current->set->list[i]->health;
+
+	if (sim_upstreams[i].dead || sim_upstreams[i].refuses)
+		health_probe_failed(health, now_us);
+	else
+		health_replied(health, now_us, sim_upstreams[i].rtt_ms * 1000U);
+}
+
 struct vigie_upstreams *sim_new(size_t count, const struct vigie_forward_options *options)
 {
 	struct vigie_target targets[SIM_UPSTREAMS];
@@ -261,6 +288,8 @@ struct vigie_upstreams *sim_new(size_t count, const struct vigie_forward_options
 		sim_upstreams[i].rtt_ms = 20;
 	}
 	assert_int_equal(vigie_upstreams_set(group, targets, count), VIGIE_OK);
+	upstreams_on_suspected(group, on_suspected, group);
+	current = group;
 	return group;
 }
 
@@ -329,6 +358,10 @@ static void fire(const struct event *event)
 	struct wire *wire = event->wire;
 	struct run *run;
 
+	if (event->probed) {
+		end_probe(event->probed - 1);
+		return;
+	}
 	if (event->exchange) {
 		fire_timer(event);
 		return;

@@ -23,6 +23,7 @@ enum {
 /* What one upstream does. */
 struct sim_upstream {
 	bool dead;        /* packets vanish */
+	bool mute;        /* has no answer to these questions, only to probes */
 	bool refuses;     /* ICMP port unreachable, RST */
 	bool tcp_refuses; /* the same by TCP alone */
 	bool truncates;   /* TC in all replies by UDP */

@@ -142,6 +142,19 @@ static void test_the_breaker(void **state)
 	assert_false(sim_ask(group, &result));
 }
 
+/* A question that has no answer is not an upstream that is away: a client cannot take one from the others. */
+static void test_a_question_without_answer_gives_nobody_up(void **state)
+{
+	begin(1);
+	warm_up();
+	sim_upstreams[0].mute = true;
+	for (int i = 0; i < 20; i++) {
+		ask();
+		assert_int_equal(result.status, VIGIE_ETIMEOUT);
+	}
+	assert_false(sim_upstream(group, 0)->health.open);
+}
+
 static void test_max_fails_0(void **state)
 {
 	options.losses = 0;
@@ -357,6 +370,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_attempts_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retries_have_a_budget, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_breaker, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_question_without_answer_gives_nobody_up, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_max_fails_0, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_refusal_is_a_hint, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_forged_refusal_loses_no_reply, setup, teardown),
