@@ -92,7 +92,7 @@ uint16_t vigie_answer_offset(const struct vigie_answer *answer, const uint8_t *p
 
 /* Takes another server's whole reply as this answer: rcode, AA, RA, AD, TC and all records, byte for byte but
  * for its OPT and what stands behind that, cut by whole RRs when it does not fit. `reply` must have passed
- * vigie_reply_check for this query. VIGIE_EINVAL when a record is malformed or an OPT is not an additional
+ * vigie_reply_judge for this question. VIGIE_EINVAL when a record is malformed or an OPT is not an additional
  * one; the answer is reset then. */
 enum vigie_status vigie_answer_take(struct vigie_answer *answer, const uint8_t *reply, size_t length);
 
@@ -141,11 +141,7 @@ size_t vigie_answer_end(struct vigie_answer *answer);
 size_t vigie_answer_refusal(const struct vigie_query *query, enum vigie_gate gate, uint8_t *buffer,
 			    size_t limit);
 
-/* Whether `reply` may answer `query` when it was asked under `id`: QR set, opcode QUERY, the same id, one
- * question that is the query's (case aside), counts that the bytes can hold. */
-bool vigie_reply_check(const struct vigie_query *query, uint16_t id, const uint8_t *reply, size_t length);
-
-/* The header fields of a reply that passed vigie_reply_check. */
+/* The header fields of a reply that passed vigie_reply_judge. */
 static inline uint16_t vigie_reply_flags(const uint8_t *reply)
 {
 	return (uint16_t)(reply[2] << 8 | reply[3]);

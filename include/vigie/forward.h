@@ -1,5 +1,9 @@
-/* Asking other servers: one exchanger for each worker sends a query to upstreams one after another, by UDP,
- * and by TCP when the reply was truncated. */
+/* Asking other servers. A group of upstreams belongs to one `forward` and to the whole process; each worker
+ * has an exchanger, which asks a group one question at a time: identical questions of all workers are one.
+ *
+ * An exchange sends up to VIGIE_ATTEMPTS_MAX queries to the upstreams that are up, each later one when the
+ * one before had no reply in the time that its upstream takes; the first good reply wins, whichever it
+ * answers. */
 #ifndef VIGIE_FORWARD_H
 #define VIGIE_FORWARD_H
 
@@ -9,29 +13,129 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include "vigie/name.h"
 #include "vigie/query.h"
+#include "vigie/reply.h"
 #include "vigie/status.h"
 
 enum {
 	VIGIE_UPSTREAMS_MAX = 15,       /* upstreams of one `forward` (CoreDNS' limit) */
-	VIGIE_EXCHANGE_TRY_MS = 2000,   /* wait for one upstream by one transport */
-	VIGIE_EXCHANGE_TOTAL_MS = 5000, /* wait for all of them: glibc gives up then */
-	VIGIE_EXCHANGES_MAX = 4096      /* under way in one worker; more are refused at once */
+	VIGIE_ATTEMPTS_MAX = 6,         /* queries that are sent for one question, in all */
+	VIGIE_ATTEMPTS_UPSTREAM = 3,    /* of them to one upstream by one transport (RFC 9520 section 3.1) */
+	VIGIE_EXCHANGE_TOTAL_MS = 5000, /* an exchange ends then: glibc gives up, too */
+	VIGIE_CLIENT_WAIT_MS = 1900,    /* a client by UDP gets its answer within this, be it SERVFAIL */
+	VIGIE_EXCHANGES_MAX = 4096,     /* under way in one worker; more are refused at once */
+	VIGIE_WAITERS_MAX = 65536,      /* questions that wait for a reply, in all */
+	VIGIE_CLIENT_WAITERS_MAX = 1000 /* of one client's address */
 };
 
-struct vigie_upstream {
+enum vigie_protocol {
+	VIGIE_PROTOCOL_UDP,
+	VIGIE_PROTOCOL_TCP,
+	VIGIE_PROTOCOL_TLS,   /* RFC 7858 */
+	VIGIE_PROTOCOL_HTTPS, /* RFC 8484 */
+	VIGIE_PROTOCOLS
+};
+
+/* One of the servers to ask. */
+struct vigie_target {
 	struct sockaddr_storage address; /* with its port */
-	char text[80];                   /* "10.0.0.1:53", "[fd00::1]:53": for logs and errors */
+	enum vigie_protocol protocol;    /* UDP stands for UDP and TCP */
+	char text[80];                   /* "10.0.0.1:53", "[fd00::1]:53": for logs, errors and metrics */
+	char server_name[256];           /* whose certificate it must show; empty: the group's, or none */
 };
 
-/* Reads TO of `forward`: an address with an optional port (default 53) and "dns://" prefix. VIGIE_EINVAL
+/* Reads TO of `forward` when it is an address: "[dns://|tls://|https://]ADDRESS[%NAME][:PORT]". VIGIE_EINVAL
  * otherwise. */
-enum vigie_status vigie_upstream_from_text(struct vigie_upstream *upstream, const char *text);
+enum vigie_status vigie_target_from_text(struct vigie_target *target, const char *text);
 
-/* Adds the nameservers of a resolv.conf file to `upstreams`, up to VIGIE_UPSTREAMS_MAX in all. VIGIE_EIO when
+/* Adds the nameservers of a resolv.conf file to `targets`, up to VIGIE_UPSTREAMS_MAX in all. VIGIE_EIO when
  * it cannot be read (errno is set), VIGIE_ENOENT when it names none. */
-enum vigie_status vigie_upstreams_from_resolv_conf(struct vigie_upstream *upstreams, size_t *count,
-						   const char *path);
+enum vigie_status vigie_targets_from_resolv_conf(struct vigie_target *targets, size_t *count,
+						 const char *path);
+
+/* What connections by TLS show and expect: shared by reference. */
+struct vigie_forward_tls;
+
+/* Reads the files (PEM). NULL paths: no client certificate; the system's CAs. NULL and `error` set on
+ * failure.
+ */
+struct vigie_forward_tls *vigie_forward_tls_new(const char *certificate, const char *key, const char *ca,
+						struct vigie_error *error);
+void vigie_forward_tls_free(struct vigie_forward_tls *tls);
+
+enum vigie_policy { VIGIE_POLICY_RANDOM, VIGIE_POLICY_ROUND_ROBIN, VIGIE_POLICY_SEQUENTIAL };
+
+/* The options of one `forward`. Times are milliseconds. */
+struct vigie_forward_options {
+	enum vigie_policy policy;
+	bool force_tcp;
+	uint64_t expire;       /* an idle connection is closed after this */
+	uint64_t max_age;      /* a connection takes no new queries after this */
+	uint64_t read_timeout; /* how long the last reply is waited for; at most VIGIE_EXCHANGE_TOTAL_MS */
+	unsigned max_idle;     /* idle connections to one upstream from one worker; 0: no bound */
+	unsigned losses;       /* in a row, that open an upstream's breaker; 0: it never opens */
+	unsigned attempts;     /* at most VIGIE_ATTEMPTS_MAX */
+	uint32_t failover;    /* bit R: a reply of rcode R is not taken while another upstream may be asked */
+	uint64_t probe_every; /* between the probes of an upstream that is given up */
+	bool probe_no_rec;
+	struct vigie_name probe_name;
+	struct sockaddr_storage source; /* ss_family 0: whatever the kernel takes */
+	struct vigie_forward_tls *tls; /* for members by TLS or HTTPS; a group takes a reference of its own */
+	char tls_servername[256]; /* whose certificate members without a server name must show; "": for their
+				     address */
+};
+
+/* What CoreDNS' documentation says, where vigie has no reason for something else. */
+void vigie_forward_options_init(struct vigie_forward_options *options);
+
+struct vigie_upstreams;
+
+/* A group without members. It is shared by reference: vigie_upstreams_free drops the maker's. NULL when
+ * memory is out. */
+struct vigie_upstreams *vigie_upstreams_new(const struct vigie_forward_options *options);
+void vigie_upstreams_free(struct vigie_upstreams *group);
+
+/* Makes these the group's members; those that were so before keep what is known of them. Any thread.
+ * VIGIE_ENOMEM: unchanged. */
+enum vigie_status vigie_upstreams_set(struct vigie_upstreams *group, const struct vigie_target *targets,
+				      size_t count);
+
+enum {
+	VIGIE_FORWARD_RCODES = 24,  /* 0 to 22, and all others */
+	VIGIE_FORWARD_BUCKETS = 17, /* bucket i: up to 250 us * 2^i; the last one: more than 8.192 s */
+	VIGIE_FORWARD_BUCKET_US = 250
+};
+
+/* What is counted of one member since it became one. */
+struct vigie_upstream_counts {
+	char text[80];
+	bool up;
+	uint32_t srtt_us; /* 0: never timed */
+	uint64_t sent[VIGIE_PROTOCOLS];
+	uint64_t reused[VIGIE_PROTOCOLS]; /* of `sent`, those on a connection that was there */
+	uint64_t bad[VIGIE_REPLY_FAULTS];
+	uint64_t probes_failed;
+	uint64_t replies[VIGIE_FORWARD_RCODES][VIGIE_FORWARD_BUCKETS]; /* good ones */
+	uint64_t took_us[VIGIE_FORWARD_RCODES];                        /* by all of them together */
+};
+
+/* The same of a group. */
+struct vigie_group_counts {
+	size_t under_way; /* exchanges */
+	size_t waiting;   /* questions of clients for them */
+	uint64_t down;    /* questions that failed because all members were given up */
+	size_t member_count;
+};
+
+/* Any thread; VIGIE_UPSTREAMS_MAX members at most. */
+void vigie_upstreams_count(struct vigie_upstreams *group, struct vigie_group_counts *counts,
+			   struct vigie_upstream_counts *members);
+
+/* Probes the members of a group that are given up, from now until it is closed; in the loop's thread. NULL
+ * when memory is out. */
+struct vigie_prober *vigie_prober_new(uv_loop_t *loop, struct vigie_upstreams *group);
+void vigie_prober_close(struct vigie_prober *prober);
 
 struct vigie_exchanger;
 
@@ -41,22 +145,32 @@ struct vigie_exchanger *vigie_exchanger_new(uv_loop_t *loop);
 /* Ends what is under way with VIGIE_EIO and closes; the memory goes when the loop has closed the handles. */
 void vigie_exchanger_close(struct vigie_exchanger *exchanger);
 
-/* How many exchanges are under way. */
-size_t vigie_exchanger_pending(const struct vigie_exchanger *exchanger);
+/* The end of a question. */
+struct vigie_outcome {
+	enum vigie_status status; /* VIGIE_OK: a good reply, whose id is not the client's */
+	const uint8_t *reply;
+	size_t length;
+	uint16_t info;        /* enum vigie_ede: why there is none, or why the reply is an error */
+	const char *upstream; /* "10.0.0.1:53": who gave the reply; NULL when nobody did */
+	const char *trouble;  /* "10.0.0.1:53: i/o timeout"; NULL when there was none */
+};
 
-/* The end of an exchange. VIGIE_OK: `reply` passed vigie_reply_check and is valid during the call; its id is
- * not the client's. Otherwise `reply` is NULL and `trouble` says what went wrong with the last upstream
- * tried. */
-typedef void vigie_exchange_done(void *argument, enum vigie_status status, const uint8_t *reply,
-				 size_t length, const char *trouble);
+/* Everything in `outcome` is valid during the call. */
+typedef void vigie_exchange_done(void *argument, const struct vigie_outcome *outcome);
 
-/* Asks `query`'s question (its RD, CD and DO bits kept, the client's EDNS options not) of the upstreams,
- * beginning with number `first`, until one gives a reply; with `tcp` by TCP from the start. The upstreams
- * must live until the end; the query is copied. VIGIE_ENOSPC when VIGIE_EXCHANGES_MAX are under way,
- * VIGIE_ENOMEM: `done` is not called then. */
-enum vigie_status vigie_exchange_start(struct vigie_exchanger *exchanger,
-				       const struct vigie_upstream *upstreams, size_t upstream_count,
-				       size_t first, const struct vigie_query *query, bool tcp,
-				       vigie_exchange_done *done, void *argument);
+/* Who asks, for the bounds. */
+struct vigie_asker {
+	const struct sockaddr *client; /* NULL: the server itself */
+	bool tcp;                      /* ask by TCP from the start */
+	bool patient;                  /* waits for the exchange's end, not just VIGIE_CLIENT_WAIT_MS */
+};
+
+/* Asks the group `query`'s question; only its name, type, DO and CD go upstream. `done` is called once,
+ * later, from the loop. When the question cannot be asked, `done` is not called and `outcome` says why:
+ * VIGIE_EIO (no upstream is up), VIGIE_ENOSPC (a bound), VIGIE_ENOMEM. */
+enum vigie_status vigie_exchange_start(struct vigie_exchanger *exchanger, struct vigie_upstreams *group,
+				       const struct vigie_query *query, const struct vigie_asker *asker,
+				       vigie_exchange_done *done, void *argument,
+				       struct vigie_outcome *outcome);
 
 #endif

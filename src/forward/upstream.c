@@ -1,100 +1,287 @@
-#include <arpa/inet.h>
-#include <net/if.h>
-#include <stdio.h>
+#include "upstream.h"
+
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vigie/buffer.h"
-#include "vigie/forward.h"
+#include "tls.h"
+#include "vigie/clock.h"
+#include "vigie/random.h"
 
 enum {
-	PORT = 53,
-	RESOLV_CONF_MAX = 65536 /* bytes of a resolv.conf */
+	/* Upstreams in this band of round-trip times are as good as the fastest. */
+	BAND_FACTOR = 2,
+	BAND_US = 20000,
+	EXPLORE = 50 /* one query in so many may go to one that is out of the band, to see whether it still is
+		      */
 };
 
-/* Cuts "[v6]:port", "v4:port" and plain addresses apart. False when it is none of them. */
-static bool split(const char *text, char *host, size_t size, unsigned *port)
+struct upstream *upstream_hold(struct upstream *upstream)
 {
-	const char *colon = strrchr(text, ':');
-	const char *end = text + strlen(text);
-	char *rest;
-
-	*port = PORT;
-	if (text[0] == '[') {
-		end = strchr(++text, ']');
-		if (!end || (end[1] && end[1] != ':'))
-			return false;
-		colon = end[1] ? end + 1 : NULL;
-	} else if (colon && strchr(text, ':') != colon) {
-		colon = NULL; /* an IPv6 address without a port */
-	} else if (colon) {
-		end = colon;
-	}
-	if ((size_t)(end - text) >= size)
-		return false;
-	memcpy(host, text, (size_t)(end - text));
-	host[end - text] = 0;
-	if (!colon)
-		return true;
-	if (colon[1] < '0' || colon[1] > '9')
-		return false;
-	*port = (unsigned)strtoul(colon + 1, &rest, 10);
-	return *rest == 0 && *port > 0 && *port <= UINT16_MAX;
+	atomic_fetch_add(&upstream->references, 1);
+	return upstream;
 }
 
-enum vigie_status vigie_upstream_from_text(struct vigie_upstream *upstream, const char *text)
+void upstream_release(struct upstream *upstream)
 {
-	struct sockaddr_in *v4 = (struct sockaddr_in *)&upstream->address;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&upstream->address;
-	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
-	char *scope;
-	unsigned port;
+	if (atomic_fetch_sub(&upstream->references, 1) != 1)
+		return;
+	health_fini(&upstream->health);
+	SSL_SESSION_free(upstream->session);
+	free(upstream);
+}
 
-	memset(upstream, 0, sizeof(*upstream));
-	if (strncmp(text, "dns://", 6) == 0)
-		text += 6;
-	if (!split(text, host, sizeof(host), &port))
-		return VIGIE_EINVAL;
-	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons((uint16_t)port);
-		snprintf(upstream->text, sizeof(upstream->text), "%s:%u", host, port);
-		return VIGIE_OK;
+static struct upstream *upstream_new(const struct vigie_target *target)
+{
+	struct upstream *upstream = calloc(1, sizeof(*upstream));
+
+	if (!upstream)
+		return NULL;
+	upstream->references = 1;
+	upstream->target = *target;
+	health_init(&upstream->health, vigie_clock_us());
+	return upstream;
+}
+
+void vigie_forward_options_init(struct vigie_forward_options *options)
+{
+	*options = (struct vigie_forward_options){
+		.expire = 10000,
+		.max_age = 30000,
+		.read_timeout = VIGIE_EXCHANGE_TOTAL_MS,
+		.losses = 3,
+		.attempts = VIGIE_ATTEMPTS_MAX,
+		.probe_every = 1000,
+	};
+	vigie_name_from_text(&options->probe_name, ".");
+}
+
+struct vigie_upstreams *vigie_upstreams_new(const struct vigie_forward_options *options)
+{
+	static _Atomic uint64_t numbers;
+	struct vigie_upstreams *group = calloc(1, sizeof(*group));
+
+	if (!group)
+		return NULL;
+	group->references = 1;
+	group->number = atomic_fetch_add(&numbers, 1);
+	group->options = *options;
+	tls_settings_hold(group->options.tls);
+	group->budget = BUDGET_MAX;
+	pthread_mutex_init(&group->lock, NULL);
+	return group;
+}
+
+struct vigie_upstreams *upstreams_hold(struct vigie_upstreams *group)
+{
+	atomic_fetch_add(&group->references, 1);
+	return group;
+}
+
+void upstreams_release(struct vigie_upstreams *group)
+{
+	if (atomic_fetch_sub(&group->references, 1) != 1)
+		return;
+	pthread_mutex_destroy(&group->lock);
+	vigie_forward_tls_free(group->options.tls);
+	free(group);
+}
+
+void upstream_set_release(struct upstream_set *set)
+{
+	if (!set || atomic_fetch_sub(&set->references, 1) != 1)
+		return;
+	for (size_t i = 0; i < set->count; i++)
+		upstream_release(set->list[i]);
+	upstreams_release(set->group);
+	free(set);
+}
+
+struct upstream_set *upstream_set_get(struct vigie_upstreams *group)
+{
+	struct upstream_set *set;
+
+	pthread_mutex_lock(&group->lock);
+	set = group->set;
+	if (set)
+		atomic_fetch_add(&set->references, 1);
+	pthread_mutex_unlock(&group->lock);
+	return set;
+}
+
+static void publish(struct vigie_upstreams *group, struct upstream_set *set)
+{
+	struct upstream_set *old;
+
+	pthread_mutex_lock(&group->lock);
+	old = group->set;
+	group->set = set;
+	pthread_mutex_unlock(&group->lock);
+	upstream_set_release(old);
+}
+
+void vigie_upstreams_free(struct vigie_upstreams *group)
+{
+	if (!group)
+		return;
+	publish(group, NULL);
+	upstreams_release(group);
+}
+
+static bool same_target(const struct vigie_target *a, const struct vigie_target *b)
+{
+	return a->protocol == b->protocol && strcmp(a->text, b->text) == 0 &&
+	       strcmp(a->server_name, b->server_name) == 0;
+}
+
+enum vigie_status vigie_upstreams_set(struct vigie_upstreams *group, const struct vigie_target *targets,
+				      size_t count)
+{
+	struct upstream_set *set = calloc(1, sizeof(*set) + count * sizeof(struct upstream *));
+	struct upstream_set *old = upstream_set_get(group);
+
+	if (!set)
+		goto fail;
+	set->references = 1;
+	set->group = upstreams_hold(group);
+	for (; set->count < count; set->count++) {
+		const struct vigie_target *target = &targets[set->count];
+		struct upstream *upstream = NULL;
+
+		for (size_t i = 0; old && i < old->count && !upstream; i++) {
+			if (same_target(&old->list[i]->target, target))
+				upstream = upstream_hold(old->list[i]);
+		}
+		set->list[set->count] = upstream ? upstream : upstream_new(target);
+		if (!set->list[set->count])
+			goto fail;
 	}
-	scope = strchr(host, '%');
-	if (scope)
-		*scope++ = 0;
-	if (inet_pton(AF_INET6, host, &v6->sin6_addr) != 1)
-		return VIGIE_EINVAL;
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons((uint16_t)port);
-	v6->sin6_scope_id = scope ? if_nametoindex(scope) : 0;
-	if (scope && v6->sin6_scope_id == 0)
-		return VIGIE_EINVAL;
-	snprintf(upstream->text, sizeof(upstream->text), "[%s]:%u", host, port);
+	publish(group, set);
+	upstream_set_release(old);
 	return VIGIE_OK;
+
+fail:
+	upstream_set_release(set);
+	upstream_set_release(old);
+	return VIGIE_ENOMEM;
 }
 
-enum vigie_status vigie_upstreams_from_resolv_conf(struct vigie_upstream *upstreams, size_t *count,
-						   const char *path)
+struct vigie_upstreams *upstreams_new_probe(const struct vigie_upstreams *group, struct upstream *upstream,
+					    unsigned attempts, uint64_t wait_ms)
 {
-	struct vigie_buffer file;
-	enum vigie_status status;
-	size_t before = *count;
-	char *place = NULL;
+	struct vigie_upstreams *probe = vigie_upstreams_new(&group->options);
+	struct upstream_set *set = calloc(1, sizeof(*set) + sizeof(struct upstream *));
 
-	vigie_buffer_init(&file, RESOLV_CONF_MAX);
-	status = vigie_buffer_read_file(&file, path);
-	for (char *line = status ? NULL : strtok_r((char *)file.data, "\n", &place); line;
-	     line = strtok_r(NULL, "\n", &place)) {
-		char address[64];
-
-		if (*count < VIGIE_UPSTREAMS_MAX && sscanf(line, " nameserver %63s", address) == 1 &&
-		    vigie_upstream_from_text(&upstreams[*count], address) == VIGIE_OK)
-			(*count)++;
+	if (!probe || !set) {
+		vigie_upstreams_free(probe);
+		free(set);
+		return NULL;
 	}
-	vigie_buffer_fini(&file);
-	if (status)
-		return status;
-	return *count > before ? VIGIE_OK : VIGIE_ENOENT;
+	probe->options.losses = 0;
+	probe->options.attempts = attempts;
+	probe->options.read_timeout = wait_ms;
+	set->references = 1;
+	set->group = upstreams_hold(probe);
+	set->probing = true;
+	set->count = 1;
+	set->list[0] = upstream_hold(upstream);
+	publish(probe, set);
+	return probe;
+}
+
+void upstreams_on_suspected(struct vigie_upstreams *group, void (*suspected)(void *argument), void *argument)
+{
+	pthread_mutex_lock(&group->lock);
+	group->suspected = suspected;
+	group->suspected_argument = argument;
+	pthread_mutex_unlock(&group->lock);
+}
+
+void upstreams_say_suspected(struct vigie_upstreams *group)
+{
+	pthread_mutex_lock(&group->lock);
+	if (group->suspected)
+		group->suspected(group->suspected_argument);
+	pthread_mutex_unlock(&group->lock);
+}
+
+/* Whether number i may be asked. */
+static bool is_up(const struct upstream_set *set, size_t i)
+{
+	return set->probing || !set->list[i]->health.open;
+}
+
+bool upstream_set_up(const struct upstream_set *set, size_t but)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (i != but && is_up(set, i))
+			return true;
+	}
+	return false;
+}
+
+/* Whether round trips to this one take about as long as the shortest, `best`. What was never timed is worth a
+ * try. */
+static bool in_band(const struct upstream *upstream, uint32_t best)
+{
+	return upstream->health.srtt_us <= best * BAND_FACTOR + BAND_US;
+}
+
+static size_t choose_random(const struct upstream_set *set, const size_t *from, size_t count)
+{
+	uint32_t best = UINT32_MAX / 4;
+	size_t good = 0;
+	size_t pick;
+
+	if (vigie_random_below(EXPLORE) == 0)
+		return from[vigie_random_below((uint32_t)count)];
+	for (size_t i = 0; i < count; i++) {
+		if (set->list[from[i]]->health.srtt_us < best)
+			best = set->list[from[i]]->health.srtt_us;
+	}
+	for (size_t i = 0; i < count; i++)
+		good += in_band(set->list[from[i]], best);
+	pick = vigie_random_below((uint32_t)good);
+	for (size_t i = 0; i < count; i++) {
+		if (in_band(set->list[from[i]], best) && pick-- == 0)
+			return from[i];
+	}
+	return from[0]; /* the times changed meanwhile */
+}
+
+size_t upstream_set_choose(const struct upstream_set *set, const unsigned *asked, unsigned turn)
+{
+	size_t from[VIGIE_UPSTREAMS_MAX];
+	unsigned least = UINT32_MAX;
+	size_t count = 0;
+
+	/* In the policy's order. */
+	for (size_t k = 0; k < set->count; k++) {
+		size_t i = (k + turn) % set->count;
+
+		if (!is_up(set, i) || asked[i] > least)
+			continue;
+		if (asked[i] < least)
+			count = 0;
+		least = asked[i];
+		from[count++] = i;
+	}
+	if (count == 0)
+		return set->count;
+	return set->group->options.policy == VIGIE_POLICY_RANDOM ? choose_random(set, from, count) : from[0];
+}
+
+void upstreams_earn(struct vigie_upstreams *group)
+{
+	/* Two that earn at once may go beyond the bound by one each: it is no exact number. */
+	if (atomic_load_explicit(&group->budget, memory_order_relaxed) < BUDGET_MAX)
+		atomic_fetch_add_explicit(&group->budget, 1, memory_order_relaxed);
+}
+
+bool upstreams_spend(struct vigie_upstreams *group)
+{
+	if (atomic_fetch_sub_explicit(&group->budget, 1, memory_order_relaxed) > 0)
+		return true;
+	atomic_fetch_add_explicit(&group->budget, 1, memory_order_relaxed);
+	return false;
 }

@@ -169,6 +169,7 @@ size_t vigie_answer_end(struct vigie_answer *answer)
 {
 	const struct vigie_query *query = answer->query;
 	uint16_t rcode = answer->rcode & 0x0f;
+	uint16_t flags = answer->flags;
 	uint16_t counts[VIGIE_SECTIONS];
 
 	memcpy(counts, answer->count, sizeof(counts));
@@ -179,8 +180,10 @@ size_t vigie_answer_end(struct vigie_answer *answer)
 	} else if (answer->rcode > 0x0f) {
 		rcode = VIGIE_RCODE_SERVFAIL; /* four bits of a longer one would mean something else */
 	}
-	write_header(answer->buffer, query->id, (uint16_t)(echoed_flags(query) | answer->flags | rcode), 1,
-		     counts);
+	/* AD is for those who asked (RFC 6840 section 5.8). */
+	if (!query->edns_do && !(query->flags & VIGIE_FLAG_AD))
+		flags = (uint16_t)(flags & ~VIGIE_FLAG_AD);
+	write_header(answer->buffer, query->id, (uint16_t)(echoed_flags(query) | flags | rcode), 1, counts);
 	return answer->length;
 }
 

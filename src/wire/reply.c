@@ -1,37 +1,10 @@
-/* Another server's reply: checked, taken whole, or its answer section appended. */
+/* Another server's reply: taken whole, or its answer section appended. */
 #include <string.h>
 
 #include "bytes.h"
 #include "record.h"
 #include "vigie/answer.h"
 #include "vigie/record.h"
-
-bool vigie_reply_check(const struct vigie_query *query, uint16_t id, const uint8_t *reply, size_t length)
-{
-	size_t question = vigie_query_question_length(query);
-	unsigned records;
-
-	if (length < VIGIE_HEADER_SIZE + question || length > VIGIE_MESSAGE_MAX)
-		return false;
-	if (read_u16(reply) != id || (read_u16(reply + 2) & (VIGIE_FLAG_QR | 0x7800)) != VIGIE_FLAG_QR)
-		return false;
-	if (read_u16(reply + 4) != 1)
-		return false;
-	records = (unsigned)read_u16(reply + 6) + read_u16(reply + 8) + read_u16(reply + 10);
-	if (length - VIGIE_HEADER_SIZE - question < (size_t)records * (1 + RECORD_FIXED))
-		return false;
-	reply += VIGIE_HEADER_SIZE;
-	/* The lengths of labels are part of the comparison, so the reply's name ends where the query's does.
-	 */
-	for (size_t i = 0; i < query->name.length; i++) {
-		uint8_t byte = (uint8_t)(reply[i] - 'A') < 26 ? reply[i] | 0x20 : reply[i];
-
-		if (byte != query->name.bytes[i])
-			return false;
-	}
-	reply += query->name.length;
-	return read_u16(reply) == query->type && read_u16(reply + 2) == query->class;
-}
 
 /* Takes one record as it stands. The question is as long as ours, so offsets, and with them compression
  * pointers, stay valid as long as nothing was left out before. */

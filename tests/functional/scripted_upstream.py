@@ -5,13 +5,16 @@
         ... ask vigie ...
         assert upstream.asked("www.example.com.", "A") == ["udp"]
 
-What it has no answer for is NXDOMAIN. A test may change `answers` at any time.
+What it has no answer for is NXDOMAIN. A test may change `answers` at any time; a value that is a list is given out one
+after another, its last one for ever. By UDP and TCP on one port; with `tls=(certificate, key)` by TLS on `tls_port`, too.
 """
 import dataclasses
 import socket
+import ssl
 import struct
 import threading
 
+import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
@@ -29,9 +32,19 @@ class Reply:
     truncated: bool = False      # by UDP only: TC, and no records
     delay: float = 0             # seconds
     drop: bool = False           # no answer at all; by TCP the connection closes
+    error: tuple[int, str] | None = None  # an extended DNS error: code and text
     wrong_id: bool = False       # the id is not the query's
+    wrong_port: bool = False     # by UDP: sent from another port
+    wrong_question: bool = False # the question is another one
+    lower: bool = False          # the question in lower case
+    no_question: bool = False    # a header alone
+    no_edns: bool = False        # an OPT record is not understood: FORMERR to it
+    copies: int = 1              # how often it is sent
+    before: tuple[bytes, ...] = ()  # by UDP: datagrams that are sent first, as they are; b"ID" stands for the query's id
     raw: bytes | None = None     # these bytes instead of a message, behind the query's id
-    only: str | None = None      # "udp" or "tcp": the other transport gets no answer
+    reset: bool = False          # by TCP: RST instead of an answer
+    drip: float = 0              # by TCP: seconds between two bytes of the answer
+    only: str | None = None      # "udp", "tcp" or "tls": the other transports get no answer
 
     def __init__(self, *records: str, **fields):
         self.records = records
@@ -44,10 +57,16 @@ NXDOMAIN = Reply(rcode="NXDOMAIN", authority=(". 60 IN SOA ns.example. host.exam
 
 
 class Upstream:
-    def __init__(self, address: str = "127.0.0.1", answers: dict[tuple[str, str], Reply] | None = None):
-        self.answers: dict[tuple[str, str], Reply] = dict(answers or {})
+    def __init__(self, address: str = "127.0.0.1", answers: dict[tuple[str, str], Reply | list[Reply]] | None = None,
+                 tls: tuple[str, str] | None = None):
+        self.answers = dict(answers or {})
         self.default = NXDOMAIN
         self.log: list[tuple[str, str, str, dns.message.Message]] = []  # transport, name, type, the query
+        self.sources: list[tuple[str, int]] = []                        # of the datagrams, in the log's order
+        self.connections = {"tcp": 0, "tls": 0}                         # that were accepted
+        self.resumed = 0                                                # of those by TLS
+        self.deepest = 0                                                # queries that waited at one time on one connection
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -62,23 +81,34 @@ class Upstream:
             except OSError:
                 self._udp.close()
                 self._tcp.close()
+        self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self._tcp.listen(64)
+        self._tls = None
+        if tls:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(*tls)
+            self._tls = socket.socket(family, socket.SOCK_STREAM)
+            self._tls.bind((address, 0))
+            self._tls.listen(64)
+            self.tls_port = self._tls.getsockname()[1]
         self.address = address
         self.text = f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
 
     def __enter__(self) -> "Upstream":
         self._udp.settimeout(0.2)
-        self._tcp.settimeout(0.2)
         self._spawn(self._serve_udp)
-        self._spawn(self._serve_tcp)
+        self._spawn(self._accept, self._tcp, "tcp")
+        if self._tls:
+            self._spawn(self._accept, self._tls, "tls")
         return self
 
     def __exit__(self, *_) -> None:
         self._stopping.set()
         for thread in self._threads:
             thread.join()
-        self._udp.close()
-        self._tcp.close()
+        for each in (self._udp, self._tcp, self._tls):
+            if each:
+                each.close()
 
     def asked(self, name: str, rdtype: str | None = None) -> list[str]:
         """The transports by which a name was asked, in order."""
@@ -90,19 +120,24 @@ class Upstream:
         self._threads.append(thread)
         thread.start()
 
-    def _answer(self, transport: str, packet: bytes) -> bytes | None:
-        query = dns.message.from_wire(packet)
+    def _script(self, transport: str, query: dns.message.Message) -> Reply:
         question = query.question[0]
         name, kind = question.name.to_text().lower(), dns.rdatatype.to_text(question.rdtype)
-        self.log.append((transport, name, kind, query))
-        script = self.answers.get((name, kind), self.default)
-        if script.delay and self._stopping.wait(script.delay):
-            return None
-        if script.drop or script.only not in (None, transport):
-            return None
-        if script.raw is not None:
-            return packet[:2] + script.raw
+        with self._lock:
+            self.log.append((transport, name, kind, query))
+            script = self.answers.get((name, kind), self.default)
+            if isinstance(script, list):
+                script = script.pop(0) if len(script) > 1 else script[0]
+        return script
+
+    @staticmethod
+    def _message(script: Reply, transport: str, query: dns.message.Message) -> bytes:
+        if script.no_edns and query.edns >= 0:
+            query.use_edns(False)
+            script = Reply(rcode="FORMERR", no_question=script.no_question)
         reply = dns.message.make_response(query, recursion_available=True)
+        if script.error:
+            reply.use_edns(0, options=[dns.edns.EDEOption(*script.error)])
         reply.set_rcode(dns.rcode.from_text(script.rcode))
         if script.truncated and transport == "udp":
             reply.flags |= dns.flags.TC
@@ -114,12 +149,38 @@ class Upstream:
                     section.append(dns.rrset.from_text(owner, int(ttl), rdclass, rdtype, rdata))
         if script.wrong_id:
             reply.id ^= 0x5555
-        return reply.to_wire(max_size=65535)
+        if script.wrong_question:
+            reply.question = [dns.rrset.RRset(dns.name.from_text("another.example.net."), 1, 1)]
+        if script.lower:
+            for rrset in reply.question:
+                rrset.name = dns.name.from_text(rrset.name.to_text().lower())
+        wire = reply.to_wire(max_size=65535)
+        return wire[:4] + bytes(8) if script.no_question and reply.rcode() else wire
+
+    def _answer(self, transport: str, packet: bytes) -> tuple[Reply, bytes | None]:
+        query = dns.message.from_wire(packet)
+        script = self._script(transport, query)
+        if script.delay and self._stopping.wait(script.delay):
+            return script, None
+        if script.drop or script.only not in (None, transport):
+            return script, None
+        if script.raw is not None:
+            return script, packet[:2] + script.raw
+        return script, self._message(script, transport, query)
 
     def _serve_udp(self) -> None:
         def one(packet: bytes, client) -> None:
-            answer = self._answer("udp", packet)
-            if answer is not None:
+            script, answer = self._answer("udp", packet)
+            if answer is None:
+                return
+            for datagram in script.before:
+                self._udp.sendto(datagram.replace(b"ID", packet[:2], 1), client)
+            if script.wrong_port:
+                with socket.socket(self._udp.family, socket.SOCK_DGRAM) as other:
+                    other.bind((self.address, 0))
+                    other.sendto(answer, client)
+                return
+            for _ in range(script.copies):
                 self._udp.sendto(answer, client)
 
         while not self._stopping.is_set():
@@ -127,18 +188,56 @@ class Upstream:
                 packet, client = self._udp.recvfrom(65535)
             except TimeoutError:
                 continue
+            self.sources.append(client[:2])
             self._spawn(one, packet, client)
 
-    def _serve_tcp(self) -> None:
+    def _accept(self, listener: socket.socket, transport: str) -> None:
+        listener.settimeout(0.2)
         while not self._stopping.is_set():
             try:
-                connection, _ = self._tcp.accept()
+                connection, _ = listener.accept()
             except TimeoutError:
                 continue
-            self._spawn(self._serve_connection, connection)
+            self.connections[transport] += 1
+            self._spawn(self._serve_connection, connection, transport)
 
-    def _serve_connection(self, connection: socket.socket) -> None:
+    def _serve_connection(self, connection: socket.socket, transport: str) -> None:
+        """Each query in a thread of its own: replies go out in the order in which they are ready."""
+        connection.settimeout(20)
+        if transport == "tls":
+            try:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            except OSError:
+                connection.close()
+                return
+            self.resumed += connection.session_reused
         connection.settimeout(0.2)
+        lock = threading.Lock()
+        waiting = 0
+
+        def one(packet: bytes) -> None:
+            nonlocal waiting
+            script, answer = self._answer(transport, packet)
+            with lock:
+                waiting -= 1
+                try:
+                    if script.reset:
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    if script.reset or answer is None:
+                        connection.close()
+                        return
+                    frame = (struct.pack("!H", len(answer)) + answer) * script.copies
+                    connection.settimeout(20)
+                    if not script.drip:
+                        connection.sendall(frame)
+                    for byte in frame if script.drip else b"":
+                        connection.sendall(bytes([byte]))
+                        if self._stopping.wait(script.drip):
+                            return
+                    connection.settimeout(0.2)
+                except OSError:
+                    return
+
         data = b""
         with connection:
             while not self._stopping.is_set():
@@ -146,14 +245,14 @@ class Upstream:
                     part = connection.recv(65535)
                 except TimeoutError:
                     continue
-                except ConnectionError:
+                except OSError:
                     return
                 if not part:
                     return
                 data += part
                 while len(data) >= 2 and len(data) >= 2 + (size := struct.unpack("!H", data[:2])[0]):
-                    answer = self._answer("tcp", data[2:2 + size])
+                    with lock:
+                        waiting += 1
+                        self.deepest = max(self.deepest, waiting)
+                    self._spawn(one, data[2:2 + size])
                     data = data[2 + size:]
-                    if answer is None:
-                        return
-                    connection.sendall(struct.pack("!H", len(answer)) + answer)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vigie/answer.h"
+#include "vigie/reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -180,7 +181,7 @@ static void check_packet(const uint8_t *data, size_t size)
 	free(packet);
 }
 
-static void check_reply(const struct vigie_query *query, const uint8_t *reply, size_t length)
+static void check_reply(const struct vigie_query *query, const uint8_t *reply, size_t length, bool good)
 {
 	size_t limit = VIGIE_UDP_SIZE_PLAIN + query->flags % (sizeof(buffer) - VIGIE_UDP_SIZE_PLAIN + 1);
 	struct vigie_answer answer;
@@ -188,6 +189,13 @@ static void check_reply(const struct vigie_query *query, const uint8_t *reply, s
 
 	vigie_answer_begin(&answer, query, buffer, limit);
 	status = vigie_answer_take(&answer, reply, length);
+	require(!status || !good); /* what the judge finds good can be taken */
+	if (good) {
+		struct vigie_reply_edns edns;
+
+		vigie_reply_edns(&edns, reply, length);
+		require(!edns.explained || edns.text + edns.text_length <= reply + length);
+	}
 	require(!status || answer.length == VIGIE_HEADER_SIZE + vigie_query_question_length(query));
 	vigie_answer_rotate(&answer, query->id);
 	length = length < limit ? length : limit; /* never more than came, but for our OPT */
@@ -221,6 +229,7 @@ static void check_exchange(const uint8_t *data, size_t size)
 	struct vigie_query query;
 	uint8_t *packet;
 	uint8_t *reply;
+	enum vigie_reply_fault fault;
 	size_t question;
 	size_t length;
 
@@ -233,7 +242,7 @@ static void check_exchange(const uint8_t *data, size_t size)
 		free(packet);
 		return;
 	}
-	vigie_reply_check(&query, query.id, data, size); /* the bytes as they are */
+	vigie_reply_judge(packet, data, size); /* the bytes as they are */
 	question = vigie_query_question_length(&query);
 	length = VIGIE_HEADER_SIZE + question + size - 8;
 	reply = malloc(length);
@@ -244,8 +253,9 @@ static void check_exchange(const uint8_t *data, size_t size)
 	memcpy(reply + 6, data + 2, 6);
 	memcpy(reply + VIGIE_HEADER_SIZE, packet + VIGIE_HEADER_SIZE, question);
 	memcpy(reply + VIGIE_HEADER_SIZE + question, data + 8, size - 8);
-	if (vigie_reply_check(&query, query.id, reply, length)) {
-		check_reply(&query, reply, length);
+	fault = vigie_reply_judge(packet, reply, length);
+	if (fault == VIGIE_REPLY_GOOD || fault == VIGIE_REPLY_RECORDS) {
+		check_reply(&query, reply, length, fault == VIGIE_REPLY_GOOD);
 		check_append(&query, reply, length);
 	}
 	free(reply);

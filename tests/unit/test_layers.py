@@ -27,7 +27,7 @@ RANK = {module: rank for rank, row in enumerate(LAYERS) for module in row}
 # Which module each public header belongs to.
 HEADERS = {
     "base": "arena buffer clock hash log random status yaml",
-    "wire": "answer name query record text",
+    "wire": "answer name query record reply text",
     "records": "cluster records",
     "zones": "axfr zone",
     "config": "corefile",

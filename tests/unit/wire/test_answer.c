@@ -51,6 +51,20 @@ static void test_empty(void **state)
 	expect_end(f, BYTES("\x12\x34\x85\xb3\0\1\0\0\0\0\0\1" QUESTION OPT_DO));
 }
 
+/* AD is for those who sent AD or DO (RFC 6840 section 5.8). */
+static void test_ad(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned asked = 0; asked < 2; asked++) {
+		begin(f, false, 512);
+		f->query.flags = (uint16_t)(f->query.flags | (asked ? VIGIE_FLAG_AD : 0));
+		f->answer.flags = VIGIE_FLAG_AD;
+		vigie_answer_end(&f->answer);
+		assert_int_equal((f->buffer[3] & VIGIE_FLAG_AD) != 0, asked);
+	}
+}
+
 static void test_records(void **state)
 {
 	struct fixture *f = *state;
@@ -284,6 +298,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ad, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_records, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_extended_rcode, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),

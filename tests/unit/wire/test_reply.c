@@ -1,8 +1,7 @@
 #include "vigie/answer.h"
 
 #include "packet.h"
-
-enum { ID = 0x1234 };
+#include "vigie/reply.h"
 
 /* The query of a test, the reply that another server gave to it, and the answer that becomes of it. */
 struct fixture {
@@ -46,10 +45,11 @@ static void begin(struct fixture *f, bool edns, size_t limit, unsigned flags, un
 static bool check(const struct fixture *f, size_t length)
 {
 	uint8_t *reply = exact(f->reply.bytes, length);
-	bool good = vigie_reply_check(&f->query, ID, reply, length);
+	enum vigie_reply_fault fault = vigie_reply_judge(f->packet.bytes, reply, length);
 
 	free(reply);
-	return good;
+	/* Letters and records are test_judge's. */
+	return fault == VIGIE_REPLY_GOOD || fault == VIGIE_REPLY_CASE || fault == VIGIE_REPLY_RECORDS;
 }
 
 static enum vigie_status take(struct fixture *f)
@@ -57,7 +57,7 @@ static enum vigie_status take(struct fixture *f)
 	uint8_t *reply = exact(f->reply.bytes, f->reply.length);
 	enum vigie_status status;
 
-	assert_true(vigie_reply_check(&f->query, ID, reply, f->reply.length));
+	assert_true(check(f, f->reply.length));
 	status = vigie_answer_take(&f->answer, reply, f->reply.length);
 	free(reply);
 	return status;
@@ -175,7 +175,8 @@ static void test_take(void **state)
 	put_reply(f);
 	f->reply.bytes[13] ^= 0x20; /* the question is echoed as the client asked it */
 	assert_int_equal(take(f), VIGIE_OK);
-	expect_end(f, BYTES("\x12\x34\x81\xa0\0\1\0\2\0\1\0\1" QUESTION CNAME_RR A_RR NS_RR GLUE_RR));
+	/* AD is left out: the client sent neither AD nor DO. */
+	expect_end(f, BYTES("\x12\x34\x81\x80\0\1\0\2\0\1\0\1" QUESTION CNAME_RR A_RR NS_RR GLUE_RR));
 	begin(f, true, 512, VIGIE_FLAG_AA | VIGIE_FLAG_TC | VIGIE_RCODE_NXDOMAIN, 2, 1, 2);
 	put_reply(f);
 	put(&f->reply, BYTES("\0\0\x29\x10\0\xab\0\0\0\0\0")); /* 4,096 bytes, extended rcode 0xab */

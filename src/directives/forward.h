@@ -1,0 +1,42 @@
+/* What the two files of `forward` share: its options and how they are read. */
+#ifndef VIGIE_DIRECTIVES_FORWARD_H
+#define VIGIE_DIRECTIVES_FORWARD_H
+
+#include <stdatomic.h>
+
+#include "vigie/directive.h"
+#include "vigie/forward.h"
+
+/* One statement: a zone and who answers for it. */
+struct rule {
+	struct vigie_name *from; /* a CIDR gives several */
+	size_t from_count;
+	struct vigie_name *except;
+	size_t except_count;
+	struct vigie_forward_options options;
+	bool prefer_udp;
+	uint32_t next;           /* bit R: the next rule is asked after a reply of rcode R */
+	bool next_on_nodata;     /* and after one without an answer */
+	uint64_t max_concurrent; /* 0: no bound */
+	atomic_uint_fast64_t concurrent;
+	_Atomic uint64_t rejected;   /* because of max_concurrent */
+	const struct vigie_word *to; /* borrowed */
+	size_t to_count;
+	struct vigie_upstreams *upstreams; /* owned */
+	struct vigie_prober *prober;
+};
+
+/* Reads one statement of `forward`. */
+enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block,
+				    const struct vigie_statement *statement, struct vigie_error *error);
+
+/* Collects the upstreams that TO names, files read anew. `error` names the word at fault. */
+enum vigie_status forward_rule_targets(const struct rule *rule, struct vigie_target *targets, size_t *count,
+				       struct vigie_error *error);
+
+struct vigie_metrics;
+
+/* Adds what is counted of a rule's upstreams. */
+void forward_rule_metrics(const struct rule *rule, struct vigie_metrics *metrics);
+
+#endif

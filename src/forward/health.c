@@ -1,0 +1,111 @@
+#include "health.h"
+
+enum {
+	SHARE = 1024,         /* of `truncated` */
+	TRUNCATED_MOST = 512, /* half of the replies */
+	LOST_LAST_FACTOR = 2  /* losses in a row before the last upstream is given up, in times of `most` */
+};
+
+void health_init(struct health *health, uint64_t now_us)
+{
+	*health = (struct health){.timeout_us = HEALTH_TIMEOUT_FIRST_US, .good_us = now_us};
+	pthread_mutex_init(&health->lock, NULL);
+}
+
+void health_fini(struct health *health)
+{
+	pthread_mutex_destroy(&health->lock);
+}
+
+/* RFC 6298's estimate, in the weights of section 2. */
+static void measure(struct health *health, uint64_t rtt)
+{
+	int64_t sample = rtt < INT32_MAX ? (int64_t)rtt : INT32_MAX;
+	int64_t mean = health->srtt_us;
+	int64_t variation = health->variation_us;
+	int64_t timeout;
+
+	if (health->timed) {
+		int64_t off = sample > mean ? sample - mean : mean - sample;
+
+		variation += (off - variation) / 4;
+		mean += (sample - mean) / 8;
+	} else {
+		mean = sample;
+		variation = sample / 2;
+		health->timed = true;
+	}
+	timeout = mean + (4 * variation > HEALTH_TIMEOUT_MIN_US ? 4 * variation : HEALTH_TIMEOUT_MIN_US);
+	if (timeout > HEALTH_TIMEOUT_MAX_US)
+		timeout = HEALTH_TIMEOUT_MAX_US;
+	health->srtt_us = (uint32_t)mean;
+	health->variation_us = (uint32_t)variation;
+	health->timeout_us = (uint32_t)timeout;
+}
+
+bool health_replied(struct health *health, uint64_t now_us, uint64_t rtt_us)
+{
+	bool closes;
+
+	pthread_mutex_lock(&health->lock);
+	closes = health->open;
+	/* A path that comes back may be another one: what was measured on the old one says little. */
+	if (closes)
+		health->timed = false;
+	if (rtt_us > 0)
+		measure(health, rtt_us);
+	health->lost = 0;
+	health->good_us = now_us;
+	health->open = health->suspected = false;
+	pthread_mutex_unlock(&health->lock);
+	return closes;
+}
+
+bool health_lost(struct health *health, uint64_t now_us, uint64_t sent_us, unsigned most, bool last)
+{
+	uint64_t silence = last ? HEALTH_SILENCE_LAST_US : HEALTH_SILENCE_US;
+	bool suspected = false;
+
+	pthread_mutex_lock(&health->lock);
+	/* What was sent before the last reply tells of a lost packet, not of a lost upstream. */
+	if (sent_us >= health->good_us && health->lost < UINT32_MAX && health->lost++ == 0)
+		health->lost_us = sent_us;
+	if (last)
+		most *= LOST_LAST_FACTOR;
+	if (most > 0 && !health->open && !health->suspected && health->lost >= most &&
+	    now_us - health->lost_us >= silence)
+		suspected = health->suspected = true;
+	pthread_mutex_unlock(&health->lock);
+	return suspected;
+}
+
+bool health_probe_failed(struct health *health, uint64_t sent_us)
+{
+	bool opens = false;
+
+	pthread_mutex_lock(&health->lock);
+	if (health->suspected && sent_us >= health->good_us)
+		opens = health->open = true;
+	health->suspected = false;
+	pthread_mutex_unlock(&health->lock);
+	return opens;
+}
+
+void health_truncated(struct health *health, uint64_t now_us, bool truncated)
+{
+	pthread_mutex_lock(&health->lock);
+	health->truncated += (unsigned)(truncated ? SHARE / 8 : 0) - health->truncated / 8;
+	if (health->truncated > TRUNCATED_MOST)
+		health->tcp_us = now_us + HEALTH_TCP_US;
+	pthread_mutex_unlock(&health->lock);
+}
+
+void health_set_caseless(struct health *health, uint64_t now_us)
+{
+	health->caseless_us = now_us + HEALTH_MEMORY_US;
+}
+
+void health_set_plain(struct health *health, uint64_t now_us)
+{
+	health->plain_us = now_us + HEALTH_MEMORY_US;
+}

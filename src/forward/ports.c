@@ -1,0 +1,73 @@
+#include "ports.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vigie/buffer.h"
+#include "vigie/random.h"
+
+enum {
+	PORTS = 65536,
+	FIRST = 1024,
+	NODE_PORT_FIRST = 30000, /* kube-apiserver's --service-node-port-range */
+	NODE_PORT_LAST = 32767,
+	FILE_MAX = 1 << 20
+};
+
+static uint16_t pool[PORTS];
+static size_t pool_count;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+size_t ports_from_reserved(uint16_t *ports, const char *reserved)
+{
+	static const char digits[] = "0123456789";
+	bool taken[PORTS] = {false};
+	size_t count = 0;
+
+	while (*reserved) {
+		char *end;
+		unsigned long first;
+		unsigned long last;
+
+		reserved += strcspn(reserved, digits);
+		if (!*reserved)
+			break;
+		first = last = strtoul(reserved, &end, 10);
+		if (*end == '-')
+			last = strtoul(end + 1, &end, 10);
+		for (unsigned long port = first; port <= last && port < PORTS; port++)
+			taken[port] = true;
+		reserved = end;
+	}
+	for (unsigned port = FIRST; port < PORTS; port++) {
+		if (!taken[port] && (port < NODE_PORT_FIRST || port > NODE_PORT_LAST))
+			ports[count++] = (uint16_t)port;
+	}
+	return count;
+}
+
+static void fill(void)
+{
+	struct vigie_buffer file;
+	bool read;
+
+	vigie_buffer_init(&file, FILE_MAX);
+	read = vigie_buffer_read_file(&file, "/proc/sys/net/ipv4/ip_local_reserved_ports") == VIGIE_OK;
+	pool_count = ports_from_reserved(pool, read ? (const char *)file.data : "");
+	vigie_buffer_fini(&file);
+}
+
+size_t ports_count(void)
+{
+	pthread_once(&once, fill);
+	return pool_count;
+}
+
+uint16_t ports_draw(void)
+{
+	size_t count = ports_count();
+
+	return count > 0 ? pool[vigie_random_below((uint32_t)count)] : 0;
+}

@@ -1,0 +1,20 @@
+/* The source ports of queries by UDP: one pool for the whole process, so that no worker's share tells
+ * anything of another's. */
+#ifndef VIGIE_FORWARD_PORTS_H
+#define VIGIE_FORWARD_PORTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A random port of 1024 to 65535 without the node ports of Kubernetes (30000 to 32767) and what
+ * net.ipv4.ip_local_reserved_ports names. */
+uint16_t ports_draw(void);
+
+/* How many there are. */
+size_t ports_count(void);
+
+/* Fills `ports` (65536 of them) from the text of ip_local_reserved_ports, "8080,10000-11000"; returns the
+ * count. */
+size_t ports_from_reserved(uint16_t *ports, const char *reserved);
+
+#endif

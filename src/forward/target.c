@@ -1,0 +1,150 @@
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vigie/buffer.h"
+#include "vigie/forward.h"
+
+enum {
+	PORT_DNS = 53,
+	PORT_TLS = 853,         /* RFC 7858 section 3.1 */
+	PORT_HTTPS = 443,       /* RFC 8484 */
+	RESOLV_CONF_MAX = 65536 /* bytes of a resolv.conf */
+};
+
+/* Cuts "[v6]:port", "v4:port" and plain addresses apart. False when it is none of them. */
+static bool split(const char *text, char *host, size_t size, unsigned *port, unsigned standard)
+{
+	const char *colon = strrchr(text, ':');
+	const char *end = text + strlen(text);
+	char *rest;
+
+	*port = standard;
+	if (text[0] == '[') {
+		end = strchr(++text, ']');
+		if (!end || (end[1] && end[1] != ':'))
+			return false;
+		colon = end[1] ? end + 1 : NULL;
+	} else if (colon && strchr(text, ':') != colon) {
+		colon = NULL; /* an IPv6 address without a port */
+	} else if (colon) {
+		end = colon;
+	}
+	if ((size_t)(end - text) >= size)
+		return false;
+	memcpy(host, text, (size_t)(end - text));
+	host[end - text] = 0;
+	if (!colon)
+		return true;
+	if (colon[1] < '0' || colon[1] > '9')
+		return false;
+	*port = (unsigned)strtoul(colon + 1, &rest, 10);
+	return *rest == 0 && *port > 0 && *port <= UINT16_MAX;
+}
+
+static bool read_scheme(struct vigie_target *target, const char **text, unsigned *port)
+{
+	static const struct {
+		const char *scheme;
+		enum vigie_protocol protocol;
+		unsigned port;
+	} schemes[] = {
+		{"dns://", VIGIE_PROTOCOL_UDP, PORT_DNS},
+		{"tls://", VIGIE_PROTOCOL_TLS, PORT_TLS},
+		{"https://", VIGIE_PROTOCOL_HTTPS, PORT_HTTPS},
+	};
+
+	*port = PORT_DNS;
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
+		size_t length = strlen(schemes[i].scheme);
+
+		if (strncmp(*text, schemes[i].scheme, length) == 0) {
+			*text += length;
+			target->protocol = schemes[i].protocol;
+			*port = schemes[i].port;
+			return true;
+		}
+	}
+	return strstr(*text, "://") == NULL;
+}
+
+/* Takes "%NAME" out of "ADDRESS%NAME[:PORT]"; what is left goes to `plain`. Plain DNS has no such name: there
+ * it is an interface. */
+static bool take_server_name(struct vigie_target *target, const char *text, char *plain, size_t size)
+{
+	const char *percent = target->protocol == VIGIE_PROTOCOL_UDP ? NULL : strrchr(text, '%');
+	size_t name;
+
+	if (strlen(text) >= size)
+		return false;
+	strcpy(plain, text);
+	if (!percent)
+		return true;
+	name = strcspn(percent + 1, ":]");
+	if (name == 0)
+		return false;
+	memcpy(target->server_name, percent + 1, name);
+	target->server_name[name] = 0;
+	strcpy(plain + (percent - text), percent + 1 + name);
+	return true;
+}
+
+enum vigie_status vigie_target_from_text(struct vigie_target *target, const char *text)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&target->address;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&target->address;
+	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
+	char plain[sizeof(target->server_name)];
+	char *scope;
+	unsigned standard;
+	unsigned port;
+
+	memset(target, 0, sizeof(*target));
+	if (!read_scheme(target, &text, &standard) || !take_server_name(target, text, plain, sizeof(plain)) ||
+	    !split(plain, host, sizeof(host), &port, standard))
+		return VIGIE_EINVAL;
+	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons((uint16_t)port);
+		snprintf(target->text, sizeof(target->text), "%s:%u", host, port);
+		return VIGIE_OK;
+	}
+	scope = strchr(host, '%');
+	if (scope)
+		*scope++ = 0;
+	if (inet_pton(AF_INET6, host, &v6->sin6_addr) != 1)
+		return VIGIE_EINVAL;
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons((uint16_t)port);
+	v6->sin6_scope_id = scope ? if_nametoindex(scope) : 0;
+	if (scope && v6->sin6_scope_id == 0)
+		return VIGIE_EINVAL;
+	snprintf(target->text, sizeof(target->text), "[%s]:%u", host, port);
+	return VIGIE_OK;
+}
+
+enum vigie_status vigie_targets_from_resolv_conf(struct vigie_target *targets, size_t *count,
+						 const char *path)
+{
+	struct vigie_buffer file;
+	enum vigie_status status;
+	size_t before = *count;
+	char *place = NULL;
+
+	vigie_buffer_init(&file, RESOLV_CONF_MAX);
+	status = vigie_buffer_read_file(&file, path);
+	for (char *line = status ? NULL : strtok_r((char *)file.data, "\n", &place); line;
+	     line = strtok_r(NULL, "\n", &place)) {
+		char address[64];
+
+		if (*count < VIGIE_UPSTREAMS_MAX && sscanf(line, " nameserver %63s", address) == 1 &&
+		    vigie_target_from_text(&targets[*count], address) == VIGIE_OK)
+			(*count)++;
+	}
+	vigie_buffer_fini(&file);
+	if (status)
+		return status;
+	return *count > before ? VIGIE_OK : VIGIE_ENOENT;
+}

@@ -1,0 +1,112 @@
+"""Upstreams by TLS: `tls://`, `tls` and `tls_servername` of `forward`."""
+import contextlib
+import subprocess
+
+import dns.message
+import dns.rcode
+import pytest
+
+from scripted_upstream import Reply, Upstream
+from vigie_process import addresses, refused_configuration
+
+NAME = "www.example.com."
+GOOD = Reply(f"{NAME} 60 IN A 192.0.2.80")
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    """A CA, a certificate for dns.example.com and 127.0.0.1, one for a client, and one that expired."""
+    folder = tmp_path_factory.mktemp("pki")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=ca")
+    (folder / "server.ext").write_text("subjectAltName=DNS:dns.example.com,IP:127.0.0.1\n")
+    (folder / "client.ext").write_text("extendedKeyUsage=clientAuth\n")
+    for name in ("server", "client"):
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+                "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "-1", "-extfile", "server.ext",
+            "-out", "expired.pem")
+    return folder
+
+
+@pytest.fixture
+def upstream(pki):
+    with Upstream(tls=(pki / "server.pem", pki / "server.key"), answers={(NAME, "A"): GOOD}) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def serve(start):
+    def with_options(to: str, options: str, more: str = ""):
+        return start(f".:PORT {{\n\tbind 127.0.0.1\n\terrors\n\tworkers 1\n\tforward . {to} {{\n\t\t{options}\n\t}}\n\t{more}\n}}\n")
+    return with_options
+
+
+def test_many_queries_on_one_connection(serve, upstream, pki):
+    """Pipelined, replies in any order."""
+    for number in range(40):
+        upstream.answers[f"{number}.{NAME}", "A"] = Reply(f"{number}.{NAME} 60 IN A 192.0.2.{number}", delay=0.4 - number / 100)
+    vigie = serve(f"tls://127.0.0.1:{upstream.tls_port}", f"tls {pki}/ca.pem\n\t\ttls_servername dns.example.com")
+    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
+    assert upstream.asked(NAME) == ["tls"]
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(vigie.udp_socket()) for _ in range(40)]
+        for number, client in enumerate(clients):
+            client.send(dns.message.make_query(f"{number}.{NAME}", "A", id=number).to_wire())
+        for number, client in enumerate(clients):
+            assert addresses(dns.message.from_wire(client.recv(512))) == [f"192.0.2.{number}"]
+    assert upstream.connections["tls"] <= 2 and upstream.deepest > 20
+
+
+@pytest.mark.parametrize("name", ["%dns.example.com", ""], ids=["name", "address"])
+def test_the_certificate_is_for_the_name_or_the_address(serve, upstream, pki, name):
+    vigie = serve(f"tls://127.0.0.1{name}:{upstream.tls_port}", f"tls {pki}/ca.pem")
+    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
+
+
+@pytest.mark.parametrize("options", ["tls {pki}/ca.pem\n\t\ttls_servername other.example.com", "tls", "tls {pki}/client.pem {pki}/client.key"],
+                         ids=["another name", "the system's CAs", "a client certificate alone"])
+def test_a_certificate_that_does_not_fit(serve, upstream, pki, options):
+    """Nothing is asked, and the client hears why."""
+    vigie = serve(f"tls://127.0.0.1:{upstream.tls_port}", options.format(pki=pki))
+    reply = vigie.ask(NAME, size=1232)
+    assert reply.rcode() == dns.rcode.SERVFAIL and upstream.log == []
+    assert any("TLS: certificate: " in (option.text or "") for option in reply.options)
+
+
+def test_an_expired_certificate(serve, pki):
+    with Upstream(tls=(pki / "expired.pem", pki / "server.key")) as upstream:
+        reply = serve(f"tls://127.0.0.1:{upstream.tls_port}", f"tls {pki}/ca.pem").ask(NAME, size=1232)
+        assert reply.rcode() == dns.rcode.SERVFAIL and upstream.log == []
+        assert "certificate has expired" in str(reply.options[0])
+
+
+def test_a_client_certificate(serve, upstream, pki):
+    upstream._context.load_verify_locations(pki / "ca.pem")
+    upstream._context.verify_mode = __import__("ssl").CERT_REQUIRED
+    to = f"tls://127.0.0.1:{upstream.tls_port}"
+    assert serve(to, f"tls {pki}/ca.pem").ask(NAME).rcode() == dns.rcode.SERVFAIL
+    assert addresses(serve(to, f"tls {pki}/client.pem {pki}/client.key {pki}/ca.pem").ask(NAME)) == ["192.0.2.80"]
+
+
+def test_sessions_are_resumed(serve, upstream, pki):
+    """Connections end; the next one needs no certificate any more."""
+    vigie = serve(f"tls://127.0.0.1:{upstream.tls_port}", f"tls {pki}/ca.pem\n\t\texpire 1ms")
+    for number in range(3):
+        vigie.ask(f"{number}.{NAME}")
+        vigie.wait_until(lambda: vigie.ask(f"x{number}.{NAME}") and upstream.connections["tls"] > number + 1, "another connection")
+    assert upstream.resumed >= upstream.connections["tls"] - 2
+
+
+@pytest.mark.parametrize("to, options, error", [
+    ("tls://127.0.0.1%a.example:853", "tls_servername b.example", "upstream 127.0.0.1:853 has a server name, 'a.example', and 'tls_servername'"),
+    ("tls://127.0.0.1", "tls /nonexistent/ca.pem", "'tls': CA file '/nonexistent/ca.pem'"),
+    ("tls://127.0.0.1", "tls /nonexistent/c.pem /nonexistent/k.pem", "'tls': certificate '/nonexistent/c.pem'"),
+    ("tls://127.0.0.1", "tls a b c d", "'d' is one argument too many"),
+])
+def test_mistakes(tmp_path, to, options, error):
+    assert error in refused_configuration(tmp_path, f".:53 {{\n\tforward . {to} {{\n\t\t{options}\n\t}}\n}}\n")
