@@ -80,6 +80,7 @@ enum vigie_status decode_put(struct vigie_cluster *cluster, enum vigie_kind kind
 enum {
 	DECODE_ADDRESSES_MAX = 100 /* of one endpoint or pod: the API's own limit */
 };
+extern const uint8_t decode_magic[4]; /* in front of an object in protobuf */
 extern const char decode_service_label[];
 extern const char decode_trigger_annotation[];
 extern const char decode_end_annotation[];

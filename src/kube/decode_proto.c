@@ -4,7 +4,7 @@
 #include "decode.h"
 #include "kubernetes.pb-c.h"
 
-static const uint8_t magic[4] = {'k', '8', 's', 0};
+const uint8_t decode_magic[4] = {'k', '8', 's', 0};
 
 struct decoder {
 	struct vigie_arena *arena;
@@ -232,9 +232,10 @@ static void read_status(const Kube__Status *from, struct decoded_event *event)
 /* The bytes behind "k8s\0"; NULL when it is no envelope. */
 static const Kube__Unknown *open_envelope(struct decoder *decoder, const uint8_t *bytes, size_t length)
 {
-	if (length < sizeof(magic) || memcmp(bytes, magic, sizeof(magic)) != 0)
+	if (length < sizeof(decode_magic) || memcmp(bytes, decode_magic, sizeof(decode_magic)) != 0)
 		return NULL;
-	return kube__unknown__unpack(&decoder->allocator, length - sizeof(magic), bytes + sizeof(magic));
+	return kube__unknown__unpack(&decoder->allocator, length - sizeof(decode_magic),
+				     bytes + sizeof(decode_magic));
 }
 
 enum vigie_status decode_event_proto(struct decoded_event *event, enum vigie_kind kind, const uint8_t *bytes,

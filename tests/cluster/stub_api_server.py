@@ -235,6 +235,12 @@ class StubApiServer:
                 self.objects[PLURALS[thing["kind"]]][key_of(thing)] = Stored(thing)
             self.oldest = self.version
 
+    def encode_all(self) -> None:
+        """Now instead of when they are asked for."""
+        for objects in self.objects.values():
+            for stored in objects.values():
+                stored.encoded(self.protobuf)
+
     def prepare(self, plural: str, things: list[Object]) -> list[tuple[int, str, Stored]]:
         """Changes of objects, encoded beforehand: `release` sends them."""
         events = []
