@@ -124,4 +124,23 @@ void vigie_cluster_sweep(struct vigie_cluster *cluster, enum vigie_kind kind);
  * burst of changes), 0 when it put off nothing. */
 uint64_t vigie_cluster_publish(struct vigie_cluster *cluster);
 
+/* How often a publication changed anything. */
+uint64_t vigie_cluster_changes(const struct vigie_cluster *cluster);
+
+union vigie_object {
+	struct vigie_service service;
+	struct vigie_slice slice;
+	struct vigie_pod pod;
+	const char *namespace;
+};
+
+/* An object that the cluster holds, reduced to what DNS shows of it: putting it again changes nothing.
+ * Borrowed for the call. False ends the visit. */
+typedef bool vigie_cluster_visitor(void *argument, enum vigie_kind kind, const union vigie_object *object);
+
+/* Shows all objects, namespaces first. The calling thread is the writer, and online for RCU. VIGIE_ENOMEM,
+ * also when the visitor ended it. */
+enum vigie_status vigie_cluster_visit(struct vigie_cluster *cluster, vigie_cluster_visitor *visitor,
+				      void *argument);
+
 #endif

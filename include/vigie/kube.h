@@ -54,6 +54,10 @@ void vigie_selector_free(struct vigie_selector *selector);
 bool vigie_selector_matches(const struct vigie_selector *selector, const char *const *keys,
 			    const char *const *values, size_t count);
 
+enum {
+	VIGIE_WARM_OWNER = 32 /* bytes that say whose table a warm file holds */
+};
+
 struct vigie_watch_options {
 	bool kinds[VIGIE_KINDS]; /* what to watch: as given to the cluster */
 	const char
@@ -62,13 +66,16 @@ struct vigie_watch_options {
 	double qps;                     /* requests a second to the API server; 0: 5, as client-go */
 	unsigned burst;                 /* 0: 10 */
 	unsigned max_inflight;          /* 0: no bound */
-	uint64_t silence_ms;            /* a stream that is silent for longer is replaced; 0: 90 s */
+	const char *warm;               /* file that the table is kept in for the next start; NULL: none */
+	uint8_t warm_owner[VIGIE_WARM_OWNER]; /* see vigie_warm_owner */
+	uint64_t silence_ms;                  /* a stream that is silent for longer is replaced; 0: 90 s */
 };
 
 /* What a watcher tells of one kind. */
 struct vigie_watch_state {
 	bool synced;
 	uint64_t last_seen_ms; /* vigie_clock_ms of the last byte that proved the stream alive; 0: never */
+	bool proto;            /* the last bytes were in protobuf, not in JSON */
 	char version[64];      /* resourceVersion to resume from */
 	char trouble[256];     /* what is wrong now, in words; "" when all is well */
 	uint64_t lists;        /* lists (or initial streams) begun */
@@ -115,6 +122,16 @@ void vigie_watcher_stop(struct vigie_watcher *watcher);
 /* A consistent copy of a kind's state. Any thread. */
 void vigie_watcher_state(struct vigie_watcher *watcher, enum vigie_kind kind,
 			 struct vigie_watch_state *state);
+
+/* Whose table it is: the API server's, watched with these options. */
+void vigie_warm_owner(uint8_t owner[VIGIE_WARM_OWNER], const struct vigie_kube_config *config,
+		      const struct vigie_watch_options *watch, const struct vigie_cluster_options *options);
+
+/* Reads a warm file into a cluster and publishes it; its kinds do not count as synced. Every byte of the file
+ * is checked before any is used. VIGIE_EINVAL: it is damaged, of another owner or version, or older than
+ * `age_max_s`; `error` says which. The calling thread is the writer. */
+enum vigie_status vigie_warm_read(const char *path, const uint8_t owner[VIGIE_WARM_OWNER], uint64_t age_max_s,
+				  struct vigie_cluster *cluster, struct vigie_error *error);
 
 /* A consistent copy of its requests' counts. Any thread. */
 void vigie_watcher_requests(struct vigie_watcher *watcher, struct vigie_watch_requests *requests);

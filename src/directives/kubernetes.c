@@ -5,8 +5,14 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "vigie/log.h"
 #include "vigie/zone.h"
+
+/* The first answers wait for the cluster's list. */
+static void wait_for_sync(struct vigie_block *block, const struct kubernetes *kubernetes)
+{
+	if (block->process->startup_ms < kubernetes->startup_ms)
+		block->process->startup_ms = kubernetes->startup_ms;
+}
 
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
 			       size_t count, void **instance, struct vigie_error *error)
@@ -23,8 +29,8 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	kubernetes->watch.kinds[VIGIE_KIND_SLICE] = kubernetes->view.endpoints;
 	kubernetes->watch.kinds[VIGIE_KIND_POD] = kubernetes->view.pods == VIGIE_PODS_VERIFIED;
 	memcpy(kubernetes->cluster_options.kinds, kubernetes->watch.kinds, sizeof(kubernetes->watch.kinds));
-	if (block->process->startup_ms < kubernetes->startup_ms)
-		block->process->startup_ms = kubernetes->startup_ms;
+	if (!kubernetes->watch.warm)
+		wait_for_sync(block, kubernetes);
 	block->kubernetes = kubernetes;
 	*instance = kubernetes;
 	return VIGIE_OK;
@@ -84,65 +90,12 @@ static enum vigie_status find_local(struct vigie_block *block, struct kubernetes
 	return VIGIE_OK;
 }
 
-/* Who the API server is; the error gets the directive's place. */
-static enum vigie_status find_api_server(const struct kubernetes *kubernetes,
-					 struct vigie_kube_config *config, struct vigie_error *error)
-{
-	struct vigie_error reason;
-	enum vigie_status status;
-
-	if (kubernetes->kubeconfig)
-		status = vigie_kube_config_from_file(config, kubernetes->kubeconfig, kubernetes->context,
-						     &reason);
-	else if (kubernetes->endpoint)
-		status =
-			vigie_kube_config_from_endpoint(config, kubernetes->endpoint, kubernetes->certificate,
-							kubernetes->key, kubernetes->ca, &reason);
-	else
-		status = vigie_kube_config_in_cluster(config, NULL, &reason);
-	if (status)
-		vigie_word_error(error, kubernetes->source, "'%s': %s", kubernetes->source->text,
-				 reason.text);
-	return status;
-}
-
 static void stop(void *instance)
 {
 	struct kubernetes *kubernetes = instance;
 
-	kubernetes_signal_stop(kubernetes);
-	if (kubernetes->watcher)
-		vigie_watcher_stop(kubernetes->watcher);
-	kubernetes->watcher = NULL;
-	if (kubernetes->cluster)
-		vigie_cluster_free(kubernetes->cluster);
-	kubernetes->cluster = NULL;
-	if (kubernetes->records)
-		vigie_records_free(kubernetes->records);
-	kubernetes->records = NULL;
-}
-
-static enum vigie_status start_source(struct kubernetes *kubernetes, struct vigie_error *error)
-{
-	struct vigie_kube_config config = {0};
-	struct vigie_error reason;
-	enum vigie_status status;
-
-	if (kubernetes->snapshot) {
-		status = vigie_snapshot_load(kubernetes->snapshot, &kubernetes->watch, kubernetes->cluster,
-					     &reason);
-		if (status)
-			vigie_word_error(error, kubernetes->source, "'%s': %s", kubernetes->source->text,
-					 reason.text);
-		return status;
-	}
-	status = find_api_server(kubernetes, &config, error);
-	if (status)
-		return status;
-	kubernetes->watcher = vigie_watcher_start(&config, &kubernetes->watch, kubernetes->cluster, &reason);
-	if (kubernetes->watcher)
-		return VIGIE_OK;
-	return vigie_word_error(error, kubernetes->source, "'%s': %s", kubernetes->source->text, reason.text);
+	kubernetes_source_release(kubernetes);
+	kubernetes->view.records = NULL;
 }
 
 static enum vigie_status start(struct vigie_block *block, void *instance, struct vigie_error *error)
@@ -150,22 +103,15 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	struct kubernetes *kubernetes = instance;
 	enum vigie_status status = find_local(block, kubernetes, error);
 
+	if (!status)
+		status = kubernetes_source_acquire(kubernetes, block->process->loop, error);
 	if (status)
 		return status;
-	kubernetes->records = vigie_records_new();
-	if (kubernetes->records)
-		kubernetes->cluster = vigie_cluster_new(kubernetes->records, &kubernetes->cluster_options);
-	if (!kubernetes->cluster) {
-		stop(kubernetes);
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	}
-	kubernetes->view.records = kubernetes->records;
-	status = start_source(kubernetes, error);
-	if (!status && kubernetes_signal_start(kubernetes, block->process->loop))
-		status = vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	if (status)
-		stop(kubernetes);
-	return status;
+	kubernetes->view.records = kubernetes->source->records;
+	/* With what was known before the restart the first answers do not wait for the list. */
+	if (kubernetes->watch.warm && !kubernetes->source->is_warm)
+		wait_for_sync(block, kubernetes);
+	return VIGIE_OK;
 }
 
 static bool falls_through(const struct kubernetes *kubernetes, const struct vigie_name *name)
@@ -257,7 +203,7 @@ static enum vigie_status zone(void *instance, const struct vigie_name *origin, s
 	}
 	if (status)
 		return status;
-	if (!vigie_records_synced(kubernetes->records))
+	if (!vigie_records_synced(kubernetes->view.records))
 		return VIGIE_ETIMEOUT;
 	builder = vigie_zone_builder_new(origin);
 	status = builder ? vigie_records_transfer(&kubernetes->view, origin, add_record, builder)
@@ -273,8 +219,10 @@ static enum vigie_status zone(void *instance, const struct vigie_name *origin, s
 static bool ready(void *instance)
 {
 	const struct kubernetes *kubernetes = instance;
+	const struct source *source = kubernetes->source;
 
-	return kubernetes->records && vigie_records_synced(kubernetes->records);
+	return source &&
+	       (vigie_records_synced(source->records) || (source->is_warm && kubernetes->warm_ready));
 }
 
 const struct vigie_directive vigie_directive_kubernetes = {

@@ -4,7 +4,14 @@
 #include "kubernetes.h"
 #include "vigie/log.h"
 
-enum { TTL_DEFAULT = 5, TTL_MAX = 3600, STARTUP_MS = 5000, SILENCE_LEAST_MS = 1000, BURST_MAX = 1000000 };
+enum {
+	TTL_DEFAULT = 5,
+	TTL_MAX = 3600,
+	STARTUP_MS = 5000,
+	SILENCE_LEAST_MS = 1000,
+	WARM_AGE_MS = 3600000,
+	BURST_MAX = 1000000
+};
 
 struct reader {
 	struct vigie_block *block;
@@ -173,7 +180,7 @@ static enum vigie_status read_endpoint(struct reader *reader, const struct vigie
 	if (status)
 		return status;
 	reader->kubernetes->endpoint = option->args[0].text;
-	reader->kubernetes->source = &option->name;
+	reader->kubernetes->word = &option->name;
 	if (option->arg_count > 1)
 		vigie_log(VIGIE_LOG_WARNING, "kubernetes", "%s:%u: of several endpoints only '%s' is used",
 			  option->name.file, option->name.line, option->args[0].text);
@@ -200,7 +207,7 @@ static enum vigie_status read_kubeconfig(struct reader *reader, const struct vig
 	if (status)
 		return status;
 	reader->kubernetes->kubeconfig = option->args[0].text;
-	reader->kubernetes->source = &option->name;
+	reader->kubernetes->word = &option->name;
 	reader->kubernetes->context = option->arg_count == 2 ? option->args[1].text : NULL;
 	return VIGIE_OK;
 }
@@ -212,7 +219,7 @@ static enum vigie_status read_snapshot(struct reader *reader, const struct vigie
 	if (status)
 		return status;
 	reader->kubernetes->snapshot = option->args[0].text;
-	reader->kubernetes->source = &option->name;
+	reader->kubernetes->word = &option->name;
 	return VIGIE_OK;
 }
 
@@ -256,6 +263,24 @@ static enum vigie_status read_startup_timeout(struct reader *reader, const struc
 
 	return status ? status
 		      : vigie_duration_from_word(&option->args[0], &reader->kubernetes->startup_ms,
+						 reader->error);
+}
+
+static enum vigie_status read_warm(struct reader *reader, const struct vigie_statement *option)
+{
+	enum vigie_status status = vigie_statement_args(option, 1, 1, reader->error);
+
+	if (!status)
+		reader->kubernetes->watch.warm = option->args[0].text;
+	return status;
+}
+
+static enum vigie_status read_warm_age(struct reader *reader, const struct vigie_statement *option)
+{
+	enum vigie_status status = vigie_statement_args(option, 1, 1, reader->error);
+
+	return status ? status
+		      : vigie_duration_from_word(&option->args[0], &reader->kubernetes->warm_age_ms,
 						 reader->error);
 }
 
@@ -333,6 +358,11 @@ static enum vigie_status read_noendpoints(struct reader *reader, const struct vi
 	return set_flag(reader, option, &reader->kubernetes->view.endpoints, false);
 }
 
+static enum vigie_status read_warm_ready(struct reader *reader, const struct vigie_statement *option)
+{
+	return set_flag(reader, option, &reader->kubernetes->warm_ready, true);
+}
+
 static enum vigie_status read_zonal(struct reader *reader, const struct vigie_statement *option)
 {
 	return set_flag(reader, option, &reader->kubernetes->view.zonal, true);
@@ -366,6 +396,9 @@ static const struct option {
 	{"startup_timeout", read_startup_timeout},
 	{"tls", read_tls},
 	{"ttl", read_ttl},
+	{"warm", read_warm},
+	{"warm_age", read_warm_age},
+	{"warm_ready", read_warm_ready},
 	{"watch_silence", read_watch_silence},
 	{"zonal", read_zonal},
 };
@@ -400,6 +433,12 @@ static enum vigie_status check(const struct reader *reader)
 			reader->error, word,
 			"'snapshot' and '%s' exclude each other: the cluster is read from one place",
 			kubernetes->kubeconfig ? "kubeconfig" : "endpoint");
+	if (kubernetes->snapshot && kubernetes->watch.warm)
+		return vigie_word_error(
+			reader->error, word,
+			"'snapshot' and 'warm' exclude each other: a snapshot is always there");
+	if (kubernetes->warm_ready && !kubernetes->watch.warm)
+		return vigie_word_error(reader->error, word, "'warm_ready' needs 'warm FILE'");
 	return VIGIE_OK;
 }
 
@@ -413,10 +452,11 @@ enum vigie_status kubernetes_read_options(struct vigie_block *block, const struc
 
 	if (!kubernetes)
 		return no_memory(error);
-	kubernetes->source = &statement->name;
+	kubernetes->word = &statement->name;
 	kubernetes->view.ttl = TTL_DEFAULT;
 	kubernetes->view.endpoints = true;
 	kubernetes->startup_ms = STARTUP_MS;
+	kubernetes->warm_age_ms = WARM_AGE_MS;
 	status = read_own_zones(&reader);
 	for (size_t i = 0; i < statement->body_count && !status; i++)
 		status = read_option(&reader, &statement->body[i]);

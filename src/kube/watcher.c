@@ -10,6 +10,7 @@
 #include "client.h"
 #include "reflector.h"
 #include "requests.h"
+#include "warm.h"
 #include "vigie/clock.h"
 #include "vigie/log.h"
 #include "vigie/random.h"
@@ -18,7 +19,9 @@ enum {
 	PATH_MAX_BYTES = 8192, /* of a request's path and query */
 	TICK_MS = 1000,        /* how often streams are looked at */
 	START_JITTER_MS = 50,  /* replicas that restart together do not ask in the same millisecond */
-	BURST_DEFAULT = 10
+	BURST_DEFAULT = 10,
+	WARM_MS = 60000,       /* between two writings of the warm file, at least */
+	WARM_SPREAD_MS = 10000 /* and by chance so much more */
 };
 
 static const double qps_default = 5;
@@ -51,6 +54,13 @@ struct vigie_watcher {
 	unsigned max_inflight;
 	uint64_t silence_ms;
 	uint64_t publish_ms; /* when what publication has put off is due; 0: nothing */
+	char *warm;          /* path, owned; NULL: none is written */
+	uint8_t warm_owner[VIGIE_WARM_OWNER];
+	uint64_t warm_ms;      /* when the warm file may be written next */
+	uint64_t warm_changes; /* of the table as it was written last */
+	struct warm_file warm_file;
+	uv_work_t warm_work;
+	bool warm_busy; /* the file is on its way to the disk */
 	bool stopping;
 	char host[256];
 	pthread_mutex_t lock; /* of what other threads read, below */
@@ -73,6 +83,7 @@ static void publish_state(struct stream *stream)
 
 	pthread_mutex_lock(&watcher->lock);
 	state->synced = reflector->synced;
+	state->proto = reflector->proto;
 	state->last_seen_ms = reflector->last_seen_ms;
 	state->lists = reflector->lists;
 	state->watches = reflector->watches;
@@ -119,7 +130,7 @@ static bool on_data(void *argument, const char *bytes, size_t length)
 	bool good;
 
 	rcu_thread_online();
-	good = reflector_data(&stream->reflector, bytes, length);
+	good = reflector_data(&stream->reflector, client_is_proto(stream->request), bytes, length);
 	publish(stream->watcher);
 	rcu_thread_offline();
 	publish_state(stream);
@@ -183,7 +194,8 @@ static void begin(struct stream *stream, uint64_t now)
 	rcu_thread_online();
 	reflector_begin(&stream->reflector, path, sizeof(path));
 	rcu_thread_offline();
-	stream->request = client_get(watcher->client, path, on_data, on_done, stream);
+	stream->request = client_get(watcher->client, path, reflector_accept(&stream->reflector), on_data,
+				     on_done, stream);
 	publish_state(stream);
 	if (!stream->request)
 		end(stream, &no_memory);
@@ -235,6 +247,62 @@ static void plan(struct vigie_watcher *watcher)
 	uv_timer_start(&watcher->timer, on_timer, next - now, 0);
 }
 
+static void commit_warm(struct vigie_watcher *watcher)
+{
+	struct vigie_error error;
+
+	if (warm_commit(&watcher->warm_file, &error))
+		vigie_log(VIGIE_LOG_WARNING, "kubernetes", "%s", error.text);
+}
+
+static void on_warm_work(uv_work_t *work)
+{
+	commit_warm(work->data);
+}
+
+static void on_warm_done(uv_work_t *work, int status)
+{
+	struct vigie_watcher *watcher = work->data;
+
+	watcher->warm_busy = false;
+}
+
+/* Writes the table as it is, when it is whole and not what was written last. */
+static bool write_warm(struct vigie_watcher *watcher)
+{
+	struct vigie_error error;
+	enum vigie_status status;
+
+	for (int kind = 0; kind < VIGIE_KINDS; kind++) {
+		if (watcher->streams[kind].wanted && !watcher->streams[kind].reflector.synced)
+			return false;
+	}
+	if (!watcher->warm || watcher->warm_changes == vigie_cluster_changes(watcher->cluster))
+		return false;
+	rcu_thread_online();
+	watcher->warm_changes = vigie_cluster_changes(watcher->cluster);
+	status =
+		warm_write(&watcher->warm_file, watcher->warm, watcher->warm_owner, watcher->cluster, &error);
+	rcu_thread_offline();
+	if (status)
+		vigie_log(VIGIE_LOG_WARNING, "kubernetes", "%s", error.text);
+	return status == VIGIE_OK;
+}
+
+/* The disk may take its time: another thread waits for it. */
+static void keep_warm(struct vigie_watcher *watcher, uint64_t now)
+{
+	if (watcher->warm_busy || now < watcher->warm_ms || watcher->stopping || !write_warm(watcher))
+		return;
+	watcher->warm_ms = now + WARM_MS + vigie_random_below(WARM_SPREAD_MS);
+	watcher->warm_busy = true;
+	watcher->warm_work.data = watcher;
+	if (uv_queue_work(&watcher->loop, &watcher->warm_work, on_warm_work, on_warm_done)) {
+		watcher->warm_busy = false;
+		commit_warm(watcher);
+	}
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct vigie_watcher *watcher = timer->data;
@@ -242,6 +310,7 @@ static void on_timer(uv_timer_t *timer)
 		.status = 200, .trouble = "the stream was silent for too long", .body = ""};
 	uint64_t now = vigie_clock_ms();
 
+	keep_warm(watcher, now);
 	if (watcher->publish_ms && watcher->publish_ms <= now) {
 		rcu_thread_online();
 		publish(watcher);
@@ -295,9 +364,12 @@ static void run(void *argument)
 {
 	struct vigie_watcher *watcher = argument;
 
+	pthread_setname_np(pthread_self(), "watcher");
 	rcu_register_thread();
 	rcu_thread_offline();
 	uv_run(&watcher->loop, UV_RUN_DEFAULT);
+	if (write_warm(watcher))
+		commit_warm(watcher);
 	rcu_unregister_thread();
 }
 
@@ -341,6 +413,7 @@ static void watcher_free(struct vigie_watcher *watcher)
 	for (int kind = 0; kind < VIGIE_KINDS; kind++)
 		reflector_fini(&watcher->streams[kind].reflector);
 	pthread_mutex_destroy(&watcher->lock);
+	free(watcher->warm);
 	free(watcher->selector);
 	free(watcher->namespace_selector);
 	free(watcher);
@@ -379,6 +452,8 @@ struct vigie_watcher *vigie_watcher_start(struct vigie_kube_config *config,
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	pthread_mutex_init(&watcher->lock, NULL);
 	watcher->cluster = cluster;
+	watcher->warm_changes = vigie_cluster_changes(cluster); /* what was read from a warm file is in it */
+	memcpy(watcher->warm_owner, options->warm_owner, sizeof(watcher->warm_owner));
 	init_bucket(watcher, options);
 	uv_timer_init(&watcher->loop, &watcher->timer);
 	uv_async_init(&watcher->loop, &watcher->stop, on_stop);
@@ -387,7 +462,10 @@ struct vigie_watcher *vigie_watcher_start(struct vigie_kube_config *config,
 	watcher->silence_ms = options->silence_ms ? options->silence_ms : silence_default_ms;
 	name_host(watcher, config);
 	watcher->client = client_new(&watcher->loop, config);
-	if (!watcher->client || escape(&watcher->selector, options->selector) ||
+	if (options->warm)
+		watcher->warm = strdup(options->warm);
+	if (!watcher->client || !watcher->warm != !options->warm ||
+	    escape(&watcher->selector, options->selector) ||
 	    escape(&watcher->namespace_selector, options->namespace_selector) ||
 	    init_streams(watcher, options))
 		goto fail;

@@ -175,6 +175,7 @@ uint64_t vigie_cluster_publish(struct vigie_cluster *cluster)
 		__atomic_store_n(&records->serial, now, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&records->publishing);
 	cluster->changed = false;
+	cluster->changes += changed;
 	vigie_table_flush(records);
 	if (complete && cds_list_empty(&cluster->dirty))
 		__atomic_store_n(&records->synced, true, __ATOMIC_RELEASE);

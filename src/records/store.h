@@ -126,6 +126,7 @@ struct vigie_cluster {
 	uint32_t generation[VIGIE_KINDS];
 	struct cds_list_head dirty; /* holdings */
 	bool changed;               /* since the last publication, apart from services */
+	uint64_t changes;           /* publications that changed anything */
 	uint8_t *namespaces;        /* wire labels of those to expose; NULL: all */
 	size_t namespace_count;
 };

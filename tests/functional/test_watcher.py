@@ -13,15 +13,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 
-from cluster_objects import endpoint_slice, namespace, service  # noqa: E402
-from stub_api_server import Fault, StubApiServer, Stream  # noqa: E402
-from vigie_process import Vigie, addresses, free_port, wait_for  # noqa: E402
+from cluster_objects import endpoint, endpoint_slice, namespace, service  # noqa: E402
+from stub_api_server import Fault, Stored, StubApiServer, Stream  # noqa: E402
+from vigie_process import Vigie, addresses, free_port, records, wait_for  # noqa: E402
 
 
 
 @pytest.fixture
-def server(tmp_path):
-    with StubApiServer(tmp_path / "stub") as server:
+def server(tmp_path, request):
+    with StubApiServer(tmp_path / "stub", **getattr(request, "param", {})) as server:
         server.put(namespace("default"), service("web", "10.96.0.10"), service("set"),
                    endpoint_slice("set", ["10.244.0.1", "10.244.0.2"]))
         yield server
@@ -55,8 +55,13 @@ def change_is_seen(server: StubApiServer, vigie: Vigie) -> None:
     assert asked(vigie, "set") == ["10.244.0.1", "10.244.0.2"]
 
 
+in_both_encodings = pytest.mark.parametrize("server", [{"protobuf": True}, {"protobuf": False}],
+                                            ids=["protobuf", "json"], indirect=True)
+
+
 # how a stream can end, and be taken up again
 
+@in_both_encodings
 def test_changes(server, start_watching):
     vigie = start_watching()
     server.put(service("web", "10.96.0.11"))
@@ -210,6 +215,7 @@ def test_a_broken_list_takes_nothing_away(server, start_watching, watch_list):
         change_is_seen(server, vigie)
 
 
+@in_both_encodings
 def test_rubbish_within_a_stream(server, start_watching):
     vigie = start_watching()
     for rubbish in (b"{]", b'{"type":"ADDED"}', b'{"type":"ADDED","object":[]}', b'"text"', b"\xff\xfe", b"}"):
@@ -217,6 +223,7 @@ def test_rubbish_within_a_stream(server, start_watching):
         change_is_seen(server, vigie)
 
 
+@in_both_encodings
 def test_strange_events_are_passed_over(server, start_watching):
     vigie = start_watching()
     stream = server.watch("services")
@@ -251,13 +258,12 @@ def test_events_twice_and_in_another_order(server, start_watching):
     change_is_seen(server, vigie)
 
 
+@in_both_encodings
 def test_a_slow_drip(server, start_watching):
     """Byte by byte, in pieces that TLS makes of it."""
     vigie = start_watching()
     stream = server.watch("services")
-    event = b'{"type":"ADDED","object":%s}\n' % (
-        b'{"kind":"Service","metadata":{"name":"drip","namespace":"default"},"spec":{"clusterIP":"10.96.0.45"}}')
-    for byte in event:
+    for byte in stream.event("ADDED", Stored(service("drip", "10.96.0.45")).encoded(stream.proto)):
         stream.send(bytes([byte]))
     becomes(vigie, "drip", ["10.96.0.45"])
 
@@ -298,7 +304,7 @@ def test_a_redirect_is_not_followed(server, start_watching):
 def test_a_half_open_stream_is_replaced(server, start_watching):
     """Bookmarks keep the others alive."""
     server.bookmark_seconds = 0.3
-    vigie = start_watching("watch_silence 2s")
+    vigie = start_watching("watch_silence 6s")  # long enough for a busy machine to send a bookmark
     server.watch("services").hold()
     change_is_seen(server, vigie)
     vigie.wait_for_log("cannot watch services: the stream was silent for too long")
@@ -349,7 +355,7 @@ def test_what_it_says_of_itself(server, start):
 
     status, text = get(ready, "/ready/detail")
     assert status == 200
-    assert re.search(rf"^kubernetes 127.0.0.1:{server.port} services: synced, last heard of \d+ s ago, at version \d+$",
+    assert re.search(rf"^kubernetes 127.0.0.1:{server.port} services: synced, last heard of \d+ s ago, at version \d+, in protobuf$",
                      text, re.MULTILINE), text
     page = get(metrics, "/metrics")[1]
     for line in (r'vigie_kubernetes_synced{zone="cluster.local.",kind="services"} 1',
@@ -372,3 +378,108 @@ def test_what_it_says_of_itself(server, start):
     page = get(metrics, "/metrics")[1]
     assert re.search(rf'^coredns_kubernetes_rest_client_requests_total'
                      rf'{{code="200",method="GET",host="127.0.0.1:{server.port}"}} [3-9]', page, re.MULTILINE), page
+
+
+# the warm file
+
+def stop_server_and_restart(server: StubApiServer, vigie: Vigie) -> Vigie:
+    """vigie ends and starts again while the API server is away."""
+    vigie.stop()
+    server.stop()
+    return vigie.start()
+
+
+def test_a_warm_start(server, start, tmp_path):
+    ready = free_port()
+    warm = tmp_path / "warm"
+    server.put(service("dual", ["10.96.0.20", "fd00:96::20"], [("http", 80), ("dns", 53, "UDP")]),
+               service("out", "None", type="ExternalName", externalName="www.example.org."),
+               endpoint_slice("set", [endpoint("10.244.0.3", "three", zone="west"), endpoint("10.244.0.4", ready=False)],
+                              suffix="2"))
+    vigie = start(f".:PORT {{\nready 127.0.0.1:{ready}\nkubernetes cluster.local in-addr.arpa ip6.arpa {{\n"
+                  f"startup_timeout 20s\nzonal\nwarm {warm}\n{server.corefile_option()}\n}}\n}}\n")
+    vigie.wait_for_log("the warm file '.*' is not used: No such file or directory")
+    names = [("web", "A"), ("dual", "A"), ("dual", "AAAA"), ("set", "A"), ("three.set", "A"), ("out", "CNAME"),
+             ("_http._tcp.set", "SRV"), ("_dns._udp.dual", "SRV"), ("west.pin._zone.set", "A")]
+
+    def all_answers() -> list[list[str]]:
+        return [records(vigie.ask(f"{name}.default.svc.cluster.local", kind).answer) for name, kind in names]
+
+    before = all_answers()
+    assert all(before)
+    stop_server_and_restart(server, vigie)
+    assert all_answers() == before
+    assert records(vigie.ask("3.0.244.10.in-addr.arpa", "PTR").answer)
+    vigie.wait_for_log("4 services and 3 endpoints from the warm file")
+    # what is not there may be there by now: not NXDOMAIN
+    assert vigie.ask("late.default.svc.cluster.local").rcode() == 2
+    assert get(ready, "/ready")[0] == 503
+    server.delete(service("dual"))
+    server.start()
+    becomes(vigie, "dual", [])
+    wait_for(lambda: get(ready, "/ready")[0] == 200, "the sync")
+    assert asked(vigie, "web") == ["10.96.0.10"]
+
+
+def test_a_warm_table_is_ready_if_asked_to(server, start, tmp_path):
+    ready = free_port()
+    vigie = start(f".:PORT {{\nready 127.0.0.1:{ready}\nkubernetes cluster.local {{\nstartup_timeout 20s\nwarm_ready\n"
+                  f"warm {tmp_path}/warm\n{server.corefile_option()}\n}}\n}}\n")
+    stop_server_and_restart(server, vigie)
+    assert get(ready, "/ready") == (200, "OK")
+
+
+def bent(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+
+
+@pytest.mark.parametrize("what", ["cut", "empty", "bent", "rubbish", "version", "old", "foreign", "folder"])
+def test_a_warm_file_that_is_refused(server, start, tmp_path, what):
+    warm = tmp_path / "warm"
+    template = ".:PORT {{\nkubernetes cluster.local {{\nwarm {}\nstartup_timeout {}\n{}\n{}\n}}\n}}\n"
+    vigie = start(template.format(warm, "20s", "", server.corefile_option()))
+    becomes(vigie, "web", ["10.96.0.10"])
+    vigie.stop()
+    good = warm.read_bytes()
+    option = "labels tier=none" if what == "foreign" else "warm_age 1ms" if what == "old" else ""
+    if what == "folder":
+        warm.unlink()
+        warm.mkdir()
+    else:
+        warm.write_bytes({"cut": good[:-40], "empty": b"", "bent": bent(good, len(good) // 2), "rubbish": b"x" * 5000,
+                          "version": bent(good, 11)}.get(what, good))
+    if what == "old":
+        time.sleep(1.1)
+    server.stop()
+    vigie.corefile.write_text(template.format(warm, "0s", option, server.corefile_option()).replace("PORT", str(vigie.port)))
+    vigie.start()
+    vigie.wait_for_log("the warm file '.*' is not used: ")
+    assert vigie.ask("web.default.svc.cluster.local").rcode() == 2
+    server.start()
+    if what != "foreign":
+        becomes(vigie, "web", ["10.96.0.10"])
+
+
+def test_a_warm_file_that_cannot_be_written(server, start, tmp_path):
+    vigie = start(f".:PORT {{\nkubernetes cluster.local {{\nstartup_timeout 20s\nwarm {tmp_path}/no/warm\n"
+                  f"{server.corefile_option()}\n}}\n}}\n")
+    vigie.wait_for_log("cannot write the warm file '.*': No such file or directory")
+    assert asked(vigie, "web") == ["10.96.0.10"]
+
+
+# several directives
+
+def test_blocks_that_ask_for_the_same_cluster_share_it(server, start):
+    """One watch of each kind; the block with other options has its own."""
+    option = server.corefile_option()
+    vigie = start(f".:PORT {{\nkubernetes cluster.local {{\nstartup_timeout 20s\n{option}\n}}\n}}\n"
+                  f"other.test:PORT {{\nkubernetes other.test {{\nstartup_timeout 20s\nttl 7\n{option}\n}}\n}}\n"
+                  f"chosen.test:PORT {{\nkubernetes chosen.test {{\nstartup_timeout 20s\nlabels tier=none\n{option}\n}}\n"
+                  f"}}\n")
+    assert asked(vigie, "web") == ["10.96.0.10"]
+    answer = vigie.ask("web.default.svc.other.test")
+    assert addresses(answer) == ["10.96.0.10"] and answer.answer[0].ttl == 7
+    assert vigie.ask("web.default.svc.chosen.test").answer  # the stub takes no notice of selectors
+    selected = [query.get("labelSelector") for _, plural, query in server.requests if plural == "services"]
+    assert sorted(selected, key=str) == [None, "tier=none"]
+    change_is_seen(server, vigie)
