@@ -36,6 +36,8 @@ struct vigie_process {
 	uint64_t
 		startup_ms; /* how long to wait for `synced` before the first answer: the longest asked for */
 	bool draining;      /* SIGTERM came */
+	size_t cache_budget;     /* bytes that `cache` may take in all; 0: nobody has said */
+	const void *cache_first; /* the first instance of `cache`: it shows the metrics of what all share */
 
 	/* Whether every directive of every block is ready; else the names of those that are not, with commas,
 	 * are appended to `names` (may be NULL). Set by the server. */

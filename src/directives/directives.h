@@ -12,6 +12,7 @@ extern const struct vigie_directive vigie_directive_bufsize;
 extern const struct vigie_directive vigie_directive_chaos;
 extern const struct vigie_directive vigie_directive_debug;
 extern const struct vigie_directive vigie_directive_dns64;
+extern const struct vigie_directive vigie_directive_cache;
 extern const struct vigie_directive vigie_directive_errors;
 extern const struct vigie_directive vigie_directive_file;
 extern const struct vigie_directive vigie_directive_forward;

@@ -250,6 +250,7 @@ static enum vigie_verdict resumed(struct vigie_request *request, void *argument)
 {
 	const struct wait *wait = argument;
 
+	request->source = wait->reply ? VIGIE_SOURCE_UPSTREAM : VIGIE_SOURCE_SILENCE;
 	if (!wait->reply)
 		return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, wait->trouble);
 	if (vigie_answer_take(request->answer, wait->reply, wait->length))
