@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "directives.h"
+#include "guard.h"
 #include "vigie/buffer.h"
 #include "vigie/hash.h"
 #include "vigie/log.h"
@@ -71,6 +72,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (!cache || identify(block, cache))
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 	cache->statement = statements[0];
+	cache->process = block->process;
 	if (!block->process->cache_first)
 		block->process->cache_first = cache;
 	cache->shows_store = block->process->cache_first == cache;
@@ -174,22 +176,24 @@ static uint32_t failure_lifetime(const struct cache *cache, const struct vigie_q
 static uint32_t bound(const struct cache *cache, struct vigie_answer *answer,
 		      const struct vigie_cache_reply *reply)
 {
-	const struct cache_bounds *bounds = &cache->success;
+	const struct vigie_name *name = &answer->query->name;
+	bool positive = reply->kind == VIGIE_CACHED_ANSWER;
+	struct cache_bounds bounds = positive ? cache->success : cache->denial;
 	uint32_t lifetime;
 
 	if (reply->kind == VIGIE_CACHED_FAILURE)
 		return failure_lifetime(cache, answer->query);
-	if (reply->kind != VIGIE_CACHED_ANSWER)
-		bounds = &cache->denial;
-	if (zones_match(reply->kind == VIGIE_CACHED_ANSWER ? &cache->no_success : &cache->no_denial,
-			&answer->query->name))
+	if (zones_match(positive ? &cache->no_success : &cache->no_denial, name))
 		return 0;
-	lifetime = reply->ttl < bounds->least ? bounds->least : reply->ttl;
-	if (lifetime > bounds->most)
-		lifetime = bounds->most;
+	if (!positive && !cache->denial_given && bounds.most > CACHE_CLUSTER_DENIAL_TTL &&
+	    guard_is_cluster_name(cache->process, name))
+		bounds.most = CACHE_CLUSTER_DENIAL_TTL;
+	lifetime = reply->ttl < bounds.least ? bounds.least : reply->ttl;
+	if (lifetime > bounds.most)
+		lifetime = bounds.most;
 	/* The SOA of a negative answer tells the next cache for how long (RFC 2308 section 3). */
-	vigie_cache_clamp(answer, reply, bounds->least < bounds->most ? bounds->least : bounds->most,
-			  reply->kind == VIGIE_CACHED_ANSWER ? bounds->most : lifetime);
+	vigie_cache_clamp(answer, reply, bounds.least < bounds.most ? bounds.least : bounds.most,
+			  positive ? bounds.most : lifetime);
 	return lifetime;
 }
 

@@ -45,6 +45,8 @@ struct cache {
 	struct zones zones;
 	struct cache_bounds success;
 	struct cache_bounds denial;
+	bool denial_given; /* else those of cluster names are held for CACHE_CLUSTER_DENIAL_TTL at most */
+	const struct vigie_process *process;
 	uint32_t failure_most; /* seconds; 0: failures are not held */
 	struct zones no_success;
 	struct zones no_denial;
@@ -64,8 +66,9 @@ enum {
 	CACHE_SUCCESS_TTL = 3600, /* CoreDNS' bounds */
 	CACHE_DENIAL_TTL = 1800,
 	CACHE_LEAST_TTL = 5,
-	CACHE_TTL_MAX = 604800, /* a longer one is not believed (RFC 8767 section 4) */
-	CACHE_FAILURE_TTL = 5,  /* RFC 9520 section 3.2: at least 1 second, at most 5 minutes */
+	CACHE_CLUSTER_DENIAL_TTL = 5, /* a service that is missing now may be there soon (kubernetes#74092) */
+	CACHE_TTL_MAX = 604800,       /* a longer one is not believed (RFC 8767 section 4) */
+	CACHE_FAILURE_TTL = 5,        /* RFC 9520 section 3.2: at least 1 second, at most 5 minutes */
 	CACHE_FAILURE_TTL_MAX = 300,
 	CACHE_STALE_UNASKED_S = 86400, /* without `serve_stale`: RFC 8767 section 5 suggests 1 to 3 days */
 	CACHE_STALE_S = 3600,          /* CoreDNS' default of the option */

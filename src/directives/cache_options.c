@@ -51,6 +51,7 @@ static enum vigie_status read_success(struct reader *reader, const struct vigie_
 
 static enum vigie_status read_denial(struct reader *reader, const struct vigie_statement *option)
 {
+	reader->cache->denial_given |= option->arg_count > 1;
 	return read_bounds(reader, option, &reader->cache->denial);
 }
 

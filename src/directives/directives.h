@@ -22,6 +22,8 @@ extern const struct vigie_directive vigie_directive_hosts;
 extern const struct vigie_directive vigie_directive_kubernetes;
 extern const struct vigie_directive vigie_directive_loadbalance;
 extern const struct vigie_directive vigie_directive_log;
+extern const struct vigie_directive vigie_directive_loop;
+extern const struct vigie_directive vigie_directive_local;
 extern const struct vigie_directive vigie_directive_minimal;
 extern const struct vigie_directive vigie_directive_multisocket;
 extern const struct vigie_directive vigie_directive_nsid;

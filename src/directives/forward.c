@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "directives.h"
+#include "guard.h"
 #include "vigie/forward.h"
 #include "vigie/random.h"
 
@@ -31,6 +32,7 @@ struct rule {
 };
 
 struct forward {
+	const struct vigie_block *block;
 	struct rule *rules;
 	size_t count;
 };
@@ -220,6 +222,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 		if (status)
 			return status;
 	}
+	forward->block = block;
 	block->recursive = true;
 	*instance = forward;
 	return VIGIE_OK;
@@ -286,7 +289,8 @@ static size_t first_upstream(const struct rule *rule, struct vigie_worker *worke
 
 static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 {
-	struct rule *rule = find_rule(instance, &request->query->name);
+	const struct forward *forward = instance;
+	struct rule *rule = find_rule(forward, &request->query->name);
 	struct vigie_worker *worker = request->worker;
 	struct wait *wait;
 	bool tcp;
@@ -297,6 +301,8 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	if (request->query->class != VIGIE_CLASS_IN || request->query->type == VIGIE_TYPE_AXFR ||
 	    request->query->type == VIGIE_TYPE_IXFR)
 		return vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);
+	if (guard_holds(forward->block, rule->from, rule->from_count, request))
+		return VIGIE_ANSWERED;
 	/* An upstream is asked anyway: next to that one shared counter costs nothing. */
 	if (atomic_fetch_add_explicit(&rule->concurrent, 1, memory_order_relaxed) >= rule->max_concurrent &&
 	    rule->max_concurrent > 0) {

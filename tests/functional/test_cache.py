@@ -187,7 +187,7 @@ def test_cluster_names_are_never_kept(start, upstream, snapshot):
                   f" kubernetes cluster.local {{\n snapshot {snapshot}\n ttl 30\n }}\n"
                   f" forward . {upstream.text}\n}}\n")
     for _ in range(3):
-        assert ttls(vigie.ask("kubernetes.default.svc.cluster.local.")) == [30]
+        assert ttls(vigie.ask("web.default.svc.cluster.local.")) == [30]
         assert vigie.ask("nothing.default.svc.cluster.local.").rcode() == dns.rcode.NXDOMAIN
     page = Page(f"127.0.0.1:{http}")
     assert page.value("coredns_cache_entries") == 0
