@@ -132,6 +132,10 @@ static inline void vigie_answer_explain(struct vigie_answer *answer, enum vigie_
 	answer->ede_text = text;
 }
 
+/* Lowers the limit of struct vigie_answer: the last records are left out, whole, until the rest fits; TC is
+ * set unless they were additional ones. */
+void vigie_answer_cut(struct vigie_answer *answer, size_t limit);
+
 /* Writes the header's counts and flags and, when the client sent one, the OPT record, and returns the length.
  * Of the OPT's options those are left out that do not fit behind the records: first the EDE's text. */
 size_t vigie_answer_end(struct vigie_answer *answer);

@@ -14,6 +14,7 @@
 #include "vigie/request.h"
 #include "vigie/status.h"
 
+struct guarded;
 struct vigie_buffer;
 struct vigie_http;
 struct vigie_metrics;
@@ -36,6 +37,10 @@ struct vigie_process {
 	uint64_t
 		startup_ms; /* how long to wait for `synced` before the first answer: the longest asked for */
 	bool draining;      /* SIGTERM came */
+	size_t cache_budget;     /* bytes that `cache` may take in all; 0: nobody has said */
+	const void *cache_first; /* the first instance of `cache`: it shows the metrics of what all share */
+
+	struct guarded *guarded; /* the zones of all `kubernetes` directives (directives/guard.h) */
 
 	/* Whether every directive of every block is ready; else the names of those that are not, with commas,
 	 * are appended to `names` (may be NULL). Set by the server. */

@@ -12,4 +12,8 @@ void vigie_hash_init(void);
 /* The hash of `length` bytes under the process' key. */
 uint64_t vigie_hash(const void *data, size_t length);
 
+/* The same hash in every process and version: for what is compared with what another process wrote, never for
+ * a table. BLAKE2b, cut to 64 bits. */
+uint64_t vigie_hash_stable(const void *data, size_t length);
+
 #endif

@@ -69,6 +69,13 @@ struct vigie_stream {
 	void (*free)(struct vigie_stream *stream);
 };
 
+/* Where an answer came from. */
+enum vigie_source {
+	VIGIE_SOURCE_LOCAL,    /* this server: the record table, a file, a rule. `cache` never holds it */
+	VIGIE_SOURCE_UPSTREAM, /* another server's reply */
+	VIGIE_SOURCE_SILENCE   /* no other server gave a reply that is one */
+};
+
 struct vigie_request {
 	struct vigie_query *query;   /* a directive may change its flags and edns_size for those behind it */
 	struct vigie_answer *answer; /* begun and empty when a directive is called */
@@ -85,6 +92,7 @@ struct vigie_request {
 	bool silent;         /* no directive is to log this one */
 	struct vigie_stream *stream; /* what follows the answer; NULL: nothing. The server's when set; for
 				      * VIGIE_CHANNEL_TCP alone */
+	enum vigie_source source;    /* set by who answers */
 };
 
 enum {
@@ -110,6 +118,9 @@ struct vigie_request_ops {
 	bool (*metadata)(struct vigie_request *request, const char *label, char *value);
 	enum vigie_verdict (*pass)(struct vigie_request *request, const struct vigie_query *query,
 				   vigie_lookup_done *done, void *argument);
+	bool (*background)(struct vigie_request *request);
+	enum vigie_verdict (*await)(struct vigie_request *request, uint32_t timeout_ms,
+				    vigie_lookup_done *done, void *argument);
 };
 
 /* Takes the request off the fast path: copies what it needs. The directive starts its work, returns
@@ -169,6 +180,23 @@ static inline enum vigie_verdict vigie_request_pass(struct vigie_request *reques
 static inline bool vigie_request_metadata(struct vigie_request *request, const char *label, char *value)
 {
 	return request->worker->ops->metadata(request, label, value);
+}
+
+/* Runs the rest of the chain for a copy of the request, without the client: the directives behind the one
+ * that calls this serve it, and they and the caller hear of the answer; then it is forgotten. False when it
+ * could not begin. */
+static inline bool vigie_request_background(struct vigie_request *request)
+{
+	return request->worker->ops->background(request);
+}
+
+/* The same, and the request waits for the end, for at most `timeout_ms` (0: for as long as it takes): `done`
+ * gets the answer, or NULL when there is none by then. The rest of the chain goes on then, in the background.
+ * `done` may run before this returns; return what this returns. */
+static inline enum vigie_verdict vigie_request_await(struct vigie_request *request, uint32_t timeout_ms,
+						     vigie_lookup_done *done, void *argument)
+{
+	return request->worker->ops->await(request, timeout_ms, done, argument);
 }
 
 /* Puts work off to when the batch's answers are on their way, so that one reading of the clock does for all

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "vigie/random.h"
 
@@ -23,5 +24,15 @@ uint64_t vigie_hash(const void *data, size_t length)
 	uint64_t hash;
 
 	crypto_shorthash_siphash24((uint8_t *)&hash, data, length, key);
+	return hash;
+}
+
+uint64_t vigie_hash_stable(const void *data, size_t length)
+{
+	uint8_t digest[crypto_generichash_BYTES_MIN];
+	uint64_t hash;
+
+	crypto_generichash(digest, sizeof(digest), data, length, NULL, 0);
+	memcpy(&hash, digest, sizeof(hash));
 	return hash;
 }

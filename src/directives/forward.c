@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "directives.h"
+#include "guard.h"
 
 struct forward {
+	const struct vigie_block *block;
 	struct rule *rules;
 	size_t count;
 };
@@ -47,6 +49,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 		free_forward(forward);
 		return status;
 	}
+	forward->block = block;
 	block->recursive = true;
 	*instance = forward;
 	return VIGIE_OK;
@@ -140,6 +143,7 @@ static enum vigie_verdict resumed(struct vigie_request *request, void *argument)
 	const struct forward *forward = wait->forward;
 	struct rule *next;
 
+	request->source = outcome->status ? VIGIE_SOURCE_SILENCE : VIGIE_SOURCE_UPSTREAM;
 	if (outcome->status)
 		return fail(request, outcome);
 	if (vigie_answer_take(request->answer, outcome->reply, outcome->length))
@@ -216,6 +220,8 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	if (request->query->class != VIGIE_CLASS_IN || request->query->type == VIGIE_TYPE_AXFR ||
 	    request->query->type == VIGIE_TYPE_IXFR)
 		return vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);
+	if (guard_holds(forward->block, rule->from, rule->from_count, request))
+		return VIGIE_ANSWERED;
 	return ask(forward, rule, request);
 }
 

@@ -1,4 +1,5 @@
 #include "directives.h"
+#include "guard.h"
 #include "kubernetes.h"
 
 #include <ifaddrs.h>
@@ -22,6 +23,8 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 
 	if (!status)
 		status = kubernetes_read_options(block, statements[0], &kubernetes, error);
+	if (!status)
+		status = guard_add_cluster(block, kubernetes->zones, kubernetes->view.zone_count, error);
 	if (status)
 		return status;
 	kubernetes->watch.kinds[VIGIE_KIND_SERVICE] = true;

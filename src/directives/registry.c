@@ -6,20 +6,50 @@
 
 /* CoreDNS' chain order (its plugin.cfg); `workers`, which is vigie's own and not in the chain, stands first.
  */
+/* One a line, so that two changes do not meet. */
+/* clang-format off */
 const struct vigie_directive *const vigie_directives[] = {
-	&vigie_directive_workers,  &vigie_directive_root,        &vigie_directive_metadata,
-	&vigie_directive_timeouts, &vigie_directive_multisocket, &vigie_directive_nsid,
-	&vigie_directive_bufsize,  &vigie_directive_bind,        &vigie_directive_debug,
-	&vigie_directive_trace,    &vigie_directive_ready,       &vigie_directive_health,
-	&vigie_directive_pprof,    &vigie_directive_prometheus,  &vigie_directive_errors,
-	&vigie_directive_log,      &vigie_directive_dns64,       &vigie_directive_any,
-	&vigie_directive_chaos,    &vigie_directive_loadbalance, &vigie_directive_rewrite,
-	&vigie_directive_autopath, &vigie_directive_acl,         &vigie_directive_header,
-	&vigie_directive_tls,      &vigie_directive_minimal,     &vigie_directive_template,
-	&vigie_directive_transfer, &vigie_directive_hosts,       &vigie_directive_kubernetes,
-	&vigie_directive_file,     &vigie_directive_secondary,   &vigie_directive_forward,
-	&vigie_directive_whoami,   &vigie_directive_view,        NULL,
+	&vigie_directive_workers,
+	&vigie_directive_root,
+	&vigie_directive_metadata,
+	&vigie_directive_timeouts,
+	&vigie_directive_multisocket,
+	&vigie_directive_nsid,
+	&vigie_directive_bufsize,
+	&vigie_directive_bind,
+	&vigie_directive_debug,
+	&vigie_directive_trace,
+	&vigie_directive_ready,
+	&vigie_directive_health,
+	&vigie_directive_pprof,
+	&vigie_directive_prometheus,
+	&vigie_directive_errors,
+	&vigie_directive_log,
+	&vigie_directive_local,
+	&vigie_directive_dns64,
+	&vigie_directive_any,
+	&vigie_directive_chaos,
+	&vigie_directive_loadbalance,
+	&vigie_directive_rewrite,
+	&vigie_directive_autopath,
+	&vigie_directive_acl,
+	&vigie_directive_cache,
+	&vigie_directive_header,
+	&vigie_directive_tls,
+	&vigie_directive_minimal,
+	&vigie_directive_template,
+	&vigie_directive_transfer,
+	&vigie_directive_hosts,
+	&vigie_directive_kubernetes,
+	&vigie_directive_file,
+	&vigie_directive_secondary,
+	&vigie_directive_loop,
+	&vigie_directive_forward,
+	&vigie_directive_whoami,
+	&vigie_directive_view,
+	NULL,
 };
+/* clang-format on */
 
 const struct vigie_directive *vigie_directive_get(const char *name)
 {

@@ -3,42 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pending.h"
 #include "tcp.h"
 #include "udp.h"
-
-/* A suspended request: everything that must outlive the packet's buffer. */
-struct vigie_pending {
-	struct vigie_pending *next;
-	struct vigie_pending *previous;
-	struct worker *worker;
-	struct vigie_query query; /* its packet is `packet` */
-	struct origin origin;
-	const struct block *block;
-	size_t first;
-	size_t position;
-	enum vigie_channel channel;
-	bool inner;
-	unsigned depth;
-	uint32_t rotation;
-	uint64_t began_us;
-	bool silent;
-
-	/* The answer so far, for a request that waits for a look-up: its bytes stand behind the packet. */
-	struct vigie_answer held;
-	size_t held_length;
-
-	/* Who is to hear that it is given up; NULL: nobody. */
-	void (*abandoned)(void *argument);
-	void *abandoned_argument;
-
-	/* An inner one: who asked, and how to go on there. */
-	bool passed; /* it serves the rest of the asking one's chain */
-	struct vigie_pending *parent;
-	vigie_lookup_done *done;
-	void *argument;
-
-	uint8_t bytes[]; /* the packet, then the held answer */
-};
 
 size_t flight_limit(const struct vigie_query *query, enum vigie_channel channel)
 {
@@ -67,6 +34,7 @@ void flight_begin(struct flight *flight, struct worker *worker, enum vigie_chann
 	flight->inner = false;
 	flight->suspended = NULL;
 	vigie_answer_begin(&flight->answer, &flight->query, buffer, limit);
+	flight->limit = flight->answer.limit;
 }
 
 /* The answer is there: the directives that were passed hear of it, the last first. */
@@ -87,8 +55,7 @@ static bool answered(struct flight *flight, size_t passed)
 	return true;
 }
 
-/* Carries a verdict out: of the link at flight->position, and of those after it. */
-static bool go_on(struct flight *flight, enum vigie_verdict verdict)
+bool flight_go_on(struct flight *flight, enum vigie_verdict verdict)
 {
 	const struct block *block = flight->block;
 	const struct link *link;
@@ -139,11 +106,10 @@ bool flight_run(struct flight *flight)
 		return true;
 	}
 	flight->position = SIZE_MAX; /* the one before the first */
-	return go_on(flight, VIGIE_NEXT);
+	return flight_go_on(flight, VIGIE_NEXT);
 }
 
-/* Suspends with a copy of the first `held_length` bytes of the answer (0: none). */
-static struct vigie_pending *suspend_with(struct flight *flight, size_t held_length)
+struct vigie_pending *flight_suspend(struct flight *flight, size_t held_length)
 {
 	struct worker *worker = worker_of(flight->request.worker);
 	const struct vigie_query *query = &flight->query;
@@ -162,6 +128,7 @@ static struct vigie_pending *suspend_with(struct flight *flight, size_t held_len
 		.block = flight->block,
 		.first = flight->first,
 		.position = flight->position,
+		.limit = flight->answer.limit < flight->limit ? flight->answer.limit : flight->limit,
 		.channel = flight->request.channel,
 		.inner = flight->inner,
 		.depth = flight->request.depth,
@@ -187,7 +154,7 @@ static struct vigie_pending *suspend_with(struct flight *flight, size_t held_len
 
 static struct vigie_pending *suspend(struct vigie_request *request)
 {
-	return suspend_with((struct flight *)request, 0);
+	return flight_suspend((struct flight *)request, 0);
 }
 
 static void pending_free(struct vigie_pending *pending)
@@ -201,6 +168,7 @@ static void pending_free(struct vigie_pending *pending)
 	else
 		worker->pendings = pending->next;
 	worker->suspended--;
+	await_forget(pending);
 	if (pending->origin.connection)
 		tcp_connection_suspended(pending->origin.connection, -1);
 	free(pending);
@@ -218,18 +186,19 @@ static void on_abandon(struct vigie_pending *pending, void (*abandoned)(void *ar
 	pending->abandoned_argument = argument;
 }
 
-/* Makes a flight of a suspended request again, with the answer that it held. */
+/* Makes a flight of a suspended request again, with the answer that it held. What it is answered with is cut
+ * to what the client takes when it is sent: `cache` holds the whole. */
 static void flight_restore(struct flight *flight, const struct vigie_pending *pending)
 {
 	uint8_t *buffer = worker_scratch(pending->worker, pending->depth); /* suspending made sure of it */
 
 	flight->query = pending->query;
 	flight->origin = pending->origin;
-	flight_begin(flight, pending->worker, pending->channel, buffer,
-		     pending->inner ? VIGIE_MESSAGE_MAX : flight_limit(&pending->query, pending->channel));
+	flight_begin(flight, pending->worker, pending->channel, buffer, VIGIE_MESSAGE_MAX);
 	flight->block = pending->block;
 	flight->first = pending->first;
 	flight->position = pending->position;
+	flight->limit = pending->limit;
 	flight->inner = pending->inner;
 	flight->request.depth = pending->depth;
 	flight->request.rotation = pending->rotation;
@@ -251,6 +220,7 @@ static void inherit(struct vigie_request *request, const struct vigie_request *i
 	request->link = inner->link;
 	request->trouble = inner->trouble;
 	request->silent |= inner->silent;
+	request->source = inner->source;
 }
 
 static void inherit_explanation(struct vigie_answer *answer, const struct vigie_answer *inner)
@@ -285,10 +255,11 @@ static void parent_resume(const struct vigie_pending *pending, const struct flig
 
 	if (!parent)
 		return;
+	await_forget(parent);
 	flight_restore(&flight, parent);
 	finish(&flight, parent,
-	       go_on(&flight,
-		     tell(&flight, inner, pending->passed, pending->done, length, pending->argument)));
+	       flight_go_on(&flight,
+			    tell(&flight, inner, pending->passed, pending->done, length, pending->argument)));
 	pending_free(parent);
 }
 
@@ -305,11 +276,24 @@ static void finish_stream(struct flight *flight)
 		stream->free(stream);
 }
 
+void flight_stop_waiting(struct vigie_pending *pending, vigie_lookup_done *done, void *argument)
+{
+	struct flight flight;
+
+	flight_restore(&flight, pending);
+	finish(&flight, pending, flight_go_on(&flight, done(&flight.request, NULL, 0, argument)));
+	pending_free(pending);
+}
+
 /* Sends what a resumed request came to, or hands it to who asked it. */
 static void finish(struct flight *flight, const struct vigie_pending *pending, bool ready)
 {
-	size_t length = ready ? vigie_answer_end(&flight->answer) : 0;
+	size_t length = 0;
 
+	if (ready) {
+		vigie_answer_cut(&flight->answer, flight->limit);
+		length = vigie_answer_end(&flight->answer);
+	}
 	if (pending->inner) {
 		if (flight->suspended) {
 			/* It waits again: who asked goes on waiting. */
@@ -317,6 +301,8 @@ static void finish(struct flight *flight, const struct vigie_pending *pending, b
 			flight->suspended->parent = pending->parent;
 			flight->suspended->done = pending->done;
 			flight->suspended->argument = pending->argument;
+			if (pending->parent && pending->parent->child)
+				pending->parent->child = flight->suspended;
 			return;
 		}
 		parent_resume(pending, flight, length);
@@ -338,14 +324,12 @@ static void resume(struct vigie_pending *pending, vigie_resume *resume_directive
 
 	worker_enter(worker);
 	flight_restore(&flight, pending);
-	finish(&flight, pending, go_on(&flight, resume_directive(&flight.request, argument)));
+	finish(&flight, pending, flight_go_on(&flight, resume_directive(&flight.request, argument)));
 	pending_free(pending);
 	worker_leave(worker);
 }
 
-/* Prepares an inner request for a query that is parsed. False when there are too many within one another, or
- * memory is out. */
-static bool inner_begin(struct flight *inner, const struct flight *flight, enum vigie_channel channel)
+bool flight_inner_begin(struct flight *inner, const struct flight *flight, enum vigie_channel channel)
 {
 	struct worker *worker = worker_of(flight->request.worker);
 	unsigned depth = flight->request.depth + 1;
@@ -370,7 +354,7 @@ static enum vigie_verdict inner_end(struct flight *flight, struct flight *inner,
 	if (ready || !inner->suspended)
 		return tell(flight, inner, passed, done, ready ? vigie_answer_end(&inner->answer) : 0,
 			    argument);
-	waiting = suspend_with(flight, flight->answer.length);
+	waiting = flight_suspend(flight, flight->answer.length);
 	if (!waiting)
 		/* The inner one will end without anybody waiting. */
 		return done(&flight->request, NULL, 0, argument);
@@ -393,7 +377,7 @@ static enum vigie_verdict lookup(struct vigie_request *request, const struct vig
 	length = vigie_query_write(packet, sizeof(packet), 0, flags, name->bytes, type, VIGIE_CLASS_IN,
 				   request->query->edns, request->query->edns_do);
 	if (vigie_query_parse(&inner.query, packet, length) != VIGIE_GATE_OK ||
-	    !inner_begin(&inner, flight, VIGIE_CHANNEL_INTERNAL))
+	    !flight_inner_begin(&inner, flight, VIGIE_CHANNEL_INTERNAL))
 		return done(request, NULL, 0, argument);
 	return inner_end(flight, &inner, flight_run(&inner), false, done, argument);
 }
@@ -405,13 +389,13 @@ static enum vigie_verdict pass(struct vigie_request *request, const struct vigie
 	struct flight inner;
 
 	inner.query = *query;
-	if (!inner_begin(&inner, flight, request->channel))
+	if (!flight_inner_begin(&inner, flight, request->channel))
 		return done(request, NULL, 0, argument);
 	inner.block = flight->block;
 	inner.position = flight->position;
 	inner.first = flight->position + 1;
 	inner.request.rotation = request->rotation;
-	return inner_end(flight, &inner, go_on(&inner, VIGIE_NEXT), true, done, argument);
+	return inner_end(flight, &inner, flight_go_on(&inner, VIGIE_NEXT), true, done, argument);
 }
 
 static bool metadata(struct vigie_request *request, const char *label, char *value)
@@ -444,6 +428,8 @@ const struct vigie_request_ops flight_ops = {
 	.lookup = lookup,
 	.metadata = metadata,
 	.pass = pass,
+	.background = await_background,
+	.await = await_rest,
 };
 
 void flight_forget_connection(struct worker *worker, struct connection *connection)

@@ -22,7 +22,9 @@ struct flight {
 	struct vigie_answer answer;
 	struct origin origin;
 	const struct block *block;
-	size_t first;                    /* the first link that has a part in it: not 0 behind a `pass` */
+	size_t limit; /* bytes that the records may fill when it is sent: until then the answer may be longer
+		       */
+	size_t first; /* the first link that has a part in it: not 0 behind a `pass` */
 	size_t position;                 /* the link of the chain that is served */
 	bool inner;                      /* asked by another request: its end is told there */
 	struct vigie_pending *suspended; /* set when a directive suspended it */
@@ -45,6 +47,13 @@ void flight_forget_connection(struct worker *worker, struct connection *connecti
 
 /* Frees what is suspended, without an answer: the worker's end. */
 void flight_abandon(struct worker *worker);
+
+/* The rest of the chain without the client: struct vigie_request_ops (await.c). */
+bool await_background(struct vigie_request *request);
+enum vigie_verdict await_rest(struct vigie_request *request, uint32_t timeout_ms, vigie_lookup_done *done,
+			      void *argument);
+void await_init(struct worker *worker);
+void await_close(struct worker *worker);
 
 extern const struct vigie_request_ops flight_ops;
 

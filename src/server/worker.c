@@ -90,6 +90,7 @@ static void close_all(struct worker *worker)
 		worker->tcp_listeners = next;
 	}
 	uv_close((uv_handle_t *)&worker->tick, NULL);
+	await_close(worker);
 	uv_close((uv_handle_t *)&worker->stop, NULL);
 }
 
@@ -136,6 +137,7 @@ struct worker *worker_new(unsigned index)
 	}
 	uv_async_init(&worker->loop, &worker->stop, on_stop);
 	uv_timer_init(&worker->loop, &worker->tick);
+	await_init(worker);
 	worker->stop.data = worker;
 	worker->tick.data = worker;
 	worker->base.loop = &worker->loop;

@@ -63,6 +63,8 @@ struct worker {
 	unsigned online;     /* how many callbacks are inside worker_enter */
 	size_t suspended;
 	struct vigie_pending *pendings; /* all that are suspended */
+	struct vigie_pending *awaiting; /* those that wait until a time, the earliest first */
+	uv_timer_t await;               /* that time */
 	uint8_t *scratch[VIGIE_DEPTH_MAX +
 			 1]; /* answers of resumed requests and look-ups, by depth; made on first use */
 	struct udp_batch *batch;

@@ -348,7 +348,7 @@ import {tmp_path}/more.server
 
 @pytest.mark.parametrize("text, line, word", [
     (".:5399 {\n\terrors\n\tbogus here\n}\n", 3, "bogus"),
-    (".:5399 {\n\tcache 30\n}\n", 2, "cache"),                     # a directive of another day
+    (".:5399 {\n\troute53 example.org.:Z1\n}\n", 2, "route53"),       # a directive of another day
     (".:5399 {\n\terrors {\n\t\tbogus\n\t}\n}\n", 3, "bogus"),
     (".:5399 {\n\terrors stray\n}\n", 2, "stray"),
     (".:5399 {\n\tloadbalance bogus\n}\n", 2, "bogus"),

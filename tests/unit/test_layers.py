@@ -15,7 +15,7 @@ TOP = Path(__file__).resolve().parents[2]
 LAYERS = [
     ["base"],
     ["wire"],
-    ["records", "zones", "config"],
+    ["records", "zones", "cache", "config"],
     ["kube", "forward", "ops", "tls"],
     ["directives"],
     ["server"],
@@ -30,6 +30,7 @@ HEADERS = {
     "wire": "answer name query record reply text",
     "records": "cluster records",
     "zones": "axfr zone",
+    "cache": "cache",
     "config": "corefile",
     "kube": "kube",
     "forward": "forward",

@@ -1,0 +1,150 @@
+/* Answers whose lifetime is over, or about to be: `serve_stale` and `prefetch`. */
+#include <stdio.h>
+
+#include "cache.h"
+
+static struct cache_counters *counters_of(const struct cache *cache, const struct vigie_request *request)
+{
+	return &cache->counters[request->worker->index];
+}
+
+bool cache_may_be_stale(const struct cache *cache, const struct vigie_cached *cached, uint64_t now_ms)
+{
+	uint64_t over_ms = vigie_cached_stored_ms(cached) + (uint64_t)vigie_cached_lifetime(cached) * 1000;
+
+	return vigie_cached_kind(cached) != VIGIE_CACHED_FAILURE && now_ms < over_ms + cache->stale.window_ms;
+}
+
+static enum vigie_verdict give_stale(const struct cache *cache, struct vigie_request *request,
+				     const struct vigie_cached *cached)
+{
+	struct cache_counters *counters = counters_of(cache, request);
+	uint32_t ttl = cache->stale.ttl;
+
+	counters->stale++;
+	vigie_cached_write(cached, request->answer, UINT32_MAX, ttl, ttl);
+	cache_drop_unasked_ad(request->query, request->answer);
+	vigie_answer_explain(request->answer,
+			     vigie_cached_rcode(cached) == VIGIE_RCODE_NXDOMAIN ? VIGIE_EDE_STALE_NXDOMAIN
+										: VIGIE_EDE_STALE,
+			     counters->reason[0] ? counters->reason : NULL);
+	return VIGIE_ANSWERED;
+}
+
+static enum vigie_verdict give_fresh(const struct cache *cache, struct vigie_request *request,
+				     const struct vigie_cached *cached)
+{
+	uint64_t age = (request->worker->now_ms - vigie_cached_stored_ms(cached)) / 1000;
+
+	vigie_cached_write(cached, request->answer, cache->keep_ttl ? 0 : (uint32_t)age, 0, UINT32_MAX);
+	cache_drop_unasked_ad(request->query, request->answer);
+	return VIGIE_ANSWERED;
+}
+
+static bool is_fresh(const struct vigie_cached *cached, uint64_t now_ms)
+{
+	return now_ms - vigie_cached_stored_ms(cached) < (uint64_t)vigie_cached_lifetime(cached) * 1000;
+}
+
+/* The upstreams have said what they say, or the time is over. */
+static enum vigie_verdict verified(struct vigie_request *request, const uint8_t *reply, size_t length,
+				   void *argument)
+{
+	const struct cache *cache = argument;
+	uint64_t now_ms = request->worker->now_ms;
+	const struct vigie_cached *cached = vigie_cache_find(cache->store, cache->part, request->query);
+	uint16_t rcode = reply ? vigie_reply_rcode(reply) : VIGIE_RCODE_SERVFAIL;
+	bool kept = cached && !is_fresh(cached, now_ms) && cache_may_be_stale(cache, cached, now_ms);
+
+	if (cached && is_fresh(cached, now_ms) && vigie_cached_kind(cached) != VIGIE_CACHED_FAILURE)
+		return give_fresh(cache, request, cached);
+	/* Only these two replace what is stale (RFC 8767 section 4); here it was one that is not to be held.
+	 */
+	if ((rcode == VIGIE_RCODE_NOERROR || rcode == VIGIE_RCODE_NXDOMAIN) &&
+	    !(kept && cache->stale.prefer_positive) &&
+	    vigie_answer_take(request->answer, reply, length) == VIGIE_OK)
+		return VIGIE_ANSWERED;
+	if (kept)
+		return give_stale(cache, request, cached);
+	if (reply && vigie_answer_take(request->answer, reply, length) == VIGIE_OK)
+		return VIGIE_ANSWERED;
+	return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL,
+				  "no answer in time, and the stale one has gone");
+}
+
+enum vigie_verdict cache_serve_stale(const struct cache *cache, struct vigie_request *request,
+				     const struct vigie_cached *cached)
+{
+	uint64_t now_ms = request->worker->now_ms;
+	const struct vigie_cached *newer;
+	/* While the upstreams are gone nobody waits for them. */
+	bool behind = cache->stale.immediate || vigie_cache_part_silent(cache->part);
+
+	if (!vigie_cached_may_ask(cached, cache->part, now_ms))
+		return give_stale(cache, request, cached);
+	if (!behind)
+		return vigie_request_await(request, cache->stale.timeout_ms, verified,
+					   (void *)(uintptr_t)cache);
+	if (vigie_cached_claim(cached, now_ms))
+		vigie_request_background(request);
+	/* The refresh may have ended already. */
+	newer = vigie_cache_find(cache->store, cache->part, request->query);
+	if (newer && is_fresh(newer, now_ms) && vigie_cached_kind(newer) != VIGIE_CACHED_FAILURE)
+		return give_fresh(cache, request, newer);
+	return give_stale(cache, request, cached);
+}
+
+/* How long until the next try: what the option says, else ever longer (RFC 9520 section 3.2). */
+static uint32_t hold_ms(const struct cache *cache, const struct vigie_cached *cached)
+{
+	unsigned failures = vigie_cached_failures(cached);
+
+	if (cache->stale.recheck_given)
+		return cache->stale.recheck_ms;
+	return failures < 5 ? 1000U << failures : CACHE_RECHECK_MAX_MS;
+}
+
+bool cache_keep_older(const struct cache *cache, struct vigie_request *request,
+		      const struct vigie_cache_reply *reply, uint32_t lifetime)
+{
+	uint64_t now_ms = request->worker->now_ms;
+	const struct vigie_cached *cached;
+	const char *why = request->answer->ede_text ? request->answer->ede_text : request->trouble;
+	struct cache_counters *counters = counters_of(cache, request);
+
+	if (reply->kind != VIGIE_CACHED_FAILURE && !cache->stale.prefer_positive)
+		return false;
+	cached = vigie_cache_find(cache->store, cache->part, request->query);
+	if (!cached || !cache_may_be_stale(cache, cached, now_ms))
+		return false;
+	if (reply->kind == VIGIE_CACHED_FAILURE) {
+		counters->failed++;
+		snprintf(counters->reason, sizeof(counters->reason), "%s", why ? why : "the upstream failed");
+		vigie_cached_hold(cached, now_ms, hold_ms(cache, cached));
+		return true;
+	}
+	if (vigie_cached_kind(cached) != VIGIE_CACHED_ANSWER)
+		return false;
+	vigie_cached_hold(cached, now_ms, lifetime * 1000);
+	return true;
+}
+
+void cache_prefetch(const struct cache *cache, struct vigie_request *request,
+		    const struct vigie_cached *cached)
+{
+	uint64_t now_ms = request->worker->now_ms;
+	uint32_t lifetime = vigie_cached_lifetime(cached);
+	uint64_t age = (now_ms - vigie_cached_stored_ms(cached)) / 1000;
+	uint64_t threshold = ((uint64_t)lifetime * cache->prefetch.percentage + 99) / 100;
+
+	if (vigie_cached_hit(cached, now_ms, cache->prefetch.gap_ms, cache->prefetch.amount) <
+	    cache->prefetch.amount)
+		return;
+	if (vigie_cached_kind(cached) == VIGIE_CACHED_FAILURE ||
+	    lifetime - age > (threshold > 1 ? threshold : 1))
+		return;
+	if (!vigie_cached_may_ask(cached, cache->part, now_ms) || !vigie_cached_claim(cached, now_ms))
+		return;
+	counters_of(cache, request)->prefetches++;
+	vigie_request_background(request);
+}

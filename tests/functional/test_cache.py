@@ -1,0 +1,339 @@
+"""`cache`: what an upstream said once is said again, for as long as it may be."""
+import dns.edns
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import pytest
+
+from scripted_upstream import Reply, Upstream
+from test_metrics import Page
+from vigie_process import free_port, refused_configuration, wait_for
+
+WWW = "www.example.com."
+SOA = "example.com. 60 IN SOA ns.example.com. host.example.com. 1 2 3 4 7"
+
+
+@pytest.fixture
+def cached(start, upstream):
+    """A function that starts a vigie with `cache` in front of the scripted upstream."""
+    def make(options: str = "", more: str = "", zone: str = "."):
+        return start(f"{zone}:PORT {{\n errors\n cache {options}\n forward . {upstream.text}\n{more}}}\n")
+    return make
+
+
+def ttls(message) -> list[int]:
+    return [rrset.ttl for section in (message.answer, message.authority) for rrset in section]
+
+
+def test_the_second_answer_comes_from_the_cache(cached, upstream):
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.80", f"{WWW} 60 IN A 192.0.2.81")
+    vigie = cached()
+    first = vigie.ask(WWW)
+    second = vigie.ask("WwW.eXample.com.")
+    assert [str(r) for rrset in second.answer for r in rrset] == ["192.0.2.80", "192.0.2.81"]
+    assert second.question[0].name.to_text() == "WwW.eXample.com."
+    assert first.flags == second.flags and second.flags & dns.flags.RA
+    assert upstream.asked(WWW) == ["udp"]
+    assert vigie.ask(WWW, tcp=True).answer == first.answer
+    assert upstream.asked(WWW) == ["udp"]
+
+
+def test_type_class_do_and_cd_are_apart(cached, upstream):
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.80")
+    upstream.answers[WWW, "AAAA"] = Reply(f"{WWW} 60 IN AAAA 2001:db8::80")
+    vigie = cached()
+    for count in (1, 2):
+        for want_dnssec in (False, True):
+            for check in (False, True):
+                query = dns.message.make_query(WWW, "A", want_dnssec=want_dnssec)
+                if check:
+                    query.flags |= dns.flags.CD
+                assert len(vigie.exchange(query).answer) == 1
+        assert vigie.ask(WWW, "AAAA").answer
+    assert len(upstream.asked(WWW, "A")) == 4
+    assert len(upstream.asked(WWW, "AAAA")) == 1
+
+
+def test_denials_follow_the_soa(cached, upstream):
+    upstream.answers["no.example.com.", "A"] = Reply(rcode="NXDOMAIN", authority=(SOA,))
+    upstream.answers[WWW, "MX"] = Reply(authority=(SOA,))
+    vigie = cached()
+    for name, kind, rcode in (("no.example.com.", "A", dns.rcode.NXDOMAIN), (WWW, "MX", dns.rcode.NOERROR)):
+        for _ in range(3):
+            message = vigie.ask(name, kind)
+            assert message.rcode() == rcode
+            assert 1 <= ttls(message)[0] <= 7  # MINIMUM, not the SOA's own TTL (RFC 2308 section 5)
+        assert len(upstream.asked(name, kind)) == 1
+
+
+def test_what_is_not_to_be_kept(cached, upstream):
+    upstream.answers["nosoa.example.com.", "A"] = Reply(rcode="NXDOMAIN")
+    upstream.answers["half.example.com.", "A"] = Reply("half.example.com. 60 IN CNAME other.example.com.")
+    upstream.answers["foreign.example.com.", "A"] = Reply("other.example.com. 60 IN A 192.0.2.66")
+    vigie = cached()
+    for name in ("nosoa.example.com.", "half.example.com.", "foreign.example.com."):
+        for count in (1, 2):
+            vigie.ask(name)
+            assert len(upstream.asked(name)) == count
+    assert vigie.ask("other.example.com.").rcode() == dns.rcode.NXDOMAIN  # nothing was taken out of a reply
+
+
+def test_a_chain_is_kept(cached, upstream):
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 300 IN CNAME a.example.com.", "a.example.com. 60 IN CNAME b.example.com.",
+                                       "b.example.com. 90 IN A 192.0.2.80")
+    vigie = cached()
+    vigie.ask(WWW)
+    assert len(vigie.ask(WWW).answer) == 3
+    assert len(upstream.asked(WWW)) == 1
+
+
+def test_a_whole_answer_is_kept_and_cut_for_each_client(cached, upstream):
+    """From TCP after TC: 100 addresses, 1,629 bytes."""
+    many = Reply(*(f"{WWW} 60 IN A 192.0.2.{i}" for i in range(100)), truncated=True)
+    upstream.answers[WWW, "A"] = many
+    vigie = cached()
+    first = vigie.ask(WWW)  # 512 bytes
+    assert first.flags & dns.flags.TC and 0 < len(first.answer[0]) < 100
+    asked = len(upstream.asked(WWW))
+    plain, edns, whole = vigie.ask(WWW), vigie.ask(WWW, size=4096), vigie.ask(WWW, tcp=True)
+    assert plain.flags & dns.flags.TC and len(plain.answer[0]) == len(first.answer[0])
+    assert edns.flags & dns.flags.TC and len(edns.answer[0]) == (1232 - 12 - 21 - 11) // 16
+    assert not whole.flags & dns.flags.TC and len(whole.answer[0]) == 100
+    assert len(upstream.asked(WWW)) == asked
+
+
+def test_failures_are_kept_for_a_second(cached, upstream):
+    upstream.answers[WWW, "A"] = Reply(rcode="SERVFAIL")
+    vigie = cached("{\n servfail 1s\n }")
+    for _ in range(5):
+        assert vigie.ask(WWW).rcode() == dns.rcode.SERVFAIL
+    assert len(upstream.asked(WWW)) <= 2  # the five took less than two seconds, or this proves nothing
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.80")
+    wait_for(lambda: vigie.ask(WWW).rcode() == dns.rcode.NOERROR, "the failure to be forgotten")
+
+
+def test_servfail_0_keeps_none(cached, upstream):
+    upstream.answers[WWW, "A"] = Reply(rcode="SERVFAIL")
+    vigie = cached("{\n servfail 0\n }")
+    for count in (1, 2, 3):
+        vigie.ask(WWW)
+        assert len(upstream.asked(WWW)) == count
+
+
+def test_bounds_of_ttls(cached, upstream):
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 3000 IN A 192.0.2.80")
+    upstream.answers["short.example.com.", "A"] = Reply("short.example.com. 0 IN A 192.0.2.80")
+    upstream.answers["no.example.com.", "A"] = Reply(rcode="NXDOMAIN", authority=(SOA.replace(" 7", " 700"),))
+    vigie = cached("100")
+    assert ttls(vigie.ask(WWW)) == [100]
+    assert ttls(vigie.ask("short.example.com.")) == [5]
+    assert ttls(vigie.ask("no.example.com.")) == [60]
+    vigie = cached("{\n success 9984 50 20\n denial 9984 30\n }")
+    assert ttls(vigie.ask(WWW)) == [50]
+    assert ttls(vigie.ask("short.example.com.")) == [20]
+    assert ttls(vigie.ask("no.example.com.")) == [30]
+
+
+def test_keepttl(cached, upstream):
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 30 IN A 192.0.2.80")
+    aged, kept = cached(), cached("{\n keepttl\n }")
+    for vigie in (aged, kept):
+        vigie.ask(WWW)
+    wait_for(lambda: ttls(aged.ask(WWW))[0] < 30, "a TTL to age")
+    assert ttls(kept.ask(WWW)) == [30]
+
+
+def test_zones(cached, upstream):
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.80")
+    upstream.answers["www.example.org.", "A"] = Reply("www.example.org. 60 IN A 192.0.2.80")
+    vigie = cached("example.com")
+    for _ in range(3):
+        vigie.ask(WWW)
+        vigie.ask("www.example.org.")
+    assert len(upstream.asked(WWW)) == 1
+    assert len(upstream.asked("www.example.org.")) == 3
+
+
+def test_disable(cached, upstream):
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.80")
+    upstream.answers["www.example.org.", "A"] = Reply("www.example.org. 60 IN A 192.0.2.80")
+    upstream.answers["no.example.com.", "A"] = upstream.answers["no.example.org.", "A"] = Reply(
+        rcode="NXDOMAIN", authority=(SOA,))
+    vigie = cached("{\n disable success example.com\n disable denial example.org\n }")
+    for _ in range(3):
+        for name in (WWW, "www.example.org.", "no.example.com.", "no.example.org."):
+            vigie.ask(name)
+    assert [len(upstream.asked(name)) for name in (WWW, "www.example.org.", "no.example.com.", "no.example.org.")] \
+        == [3, 1, 1, 3]
+
+
+def test_blocks_do_not_share_answers(start, upstream):
+    """The same name may mean something else in another block: here the other one asks the same upstream."""
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.80")
+    vigie = start(f".:PORT {{\n cache\n forward . {upstream.text}\n}}\n"
+                  f"example.com:PORT {{\n cache\n forward . {upstream.text}\n}}\n")
+    other = start(f".:PORT {{\n cache\n forward . {upstream.text}\n}}\n")
+    for _ in range(2):
+        vigie.ask(WWW)
+        other.ask(WWW)
+    assert len(upstream.asked(WWW)) == 2
+
+
+def test_cluster_names_are_never_kept(start, upstream, snapshot):
+    """Not by `cache` in front of `kubernetes`, whatever it is told."""
+    http = free_port()
+    vigie = start(f".:PORT {{\n cache 30\n prometheus 127.0.0.1:{http}\n"
+                  f" kubernetes cluster.local {{\n snapshot {snapshot}\n ttl 30\n }}\n"
+                  f" forward . {upstream.text}\n}}\n")
+    for _ in range(3):
+        assert ttls(vigie.ask("web.default.svc.cluster.local.")) == [30]
+        assert vigie.ask("nothing.default.svc.cluster.local.").rcode() == dns.rcode.NXDOMAIN
+    page = Page(f"127.0.0.1:{http}")
+    assert page.value("coredns_cache_entries") == 0
+    assert page.value("vigie_cache_stored_total") == 0
+    assert page.value("coredns_cache_misses_total") == 6
+    assert not upstream.log
+
+
+def test_metrics(start, upstream):
+    http = free_port()
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.80")
+    upstream.answers["no.example.com.", "A"] = Reply(rcode="NXDOMAIN", authority=(SOA,))
+    vigie = start(f".:PORT {{\n cache {{\n budget 2MiB\n }}\n prometheus 127.0.0.1:{http}\n"
+                  f" forward . {upstream.text}\n}}\nexample.org:PORT {{\n cache\n forward . {upstream.text}\n}}\n")
+    for _ in range(3):
+        vigie.ask(WWW)
+    for _ in range(4):
+        vigie.ask("no.example.com.")
+    page = Page(f"127.0.0.1:{http}")
+    labels = {"server": f"dns://:{vigie.port}", "zones": ".", "view": ""}
+    for kind, hits in (("success", 2), ("denial", 3)):
+        assert page.value("coredns_cache_hits_total", type=kind, **labels) == hits
+        assert page.value("coredns_cache_entries", type=kind, **labels) == 1
+        assert page.value("coredns_cache_evictions_total", type=kind, **labels) == 0
+    assert page.value("coredns_cache_requests_total", **labels) == 7
+    assert page.value("coredns_cache_misses_total", **labels) == 2
+    assert page.value("coredns_cache_requests_total", zones="example.org.") == 0
+    assert page.value("vigie_cache_budget_bytes") == 2 << 20
+    assert 0 < page.value("vigie_cache_bytes") < 2 << 20
+
+
+def ede(message) -> tuple[int, str] | None:
+    """The Extended DNS Error of an answer: its code and text."""
+    for option in message.options:
+        if option.otype == dns.edns.OptionType.EDE:
+            return int(option.code), option.text or ""
+    return None
+
+
+def wait_for_the_end(vigie, name: str, upstream) -> None:
+    """Of an answer's lifetime: until the upstream is asked for it again."""
+    before = len(upstream.asked(name))
+    wait_for(lambda: vigie.ask(name, size=1232) and len(upstream.asked(name)) > before, f"{name} to be asked for again")
+
+
+def test_stale_when_the_upstream_fails(cached, upstream):
+    """Without any option."""
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 1 IN A 192.0.2.80")
+    upstream.answers["no.example.com.", "A"] = Reply(rcode="NXDOMAIN", authority=(SOA.replace(" 7", " 1"),))
+    vigie = cached("{\n success 9984 3600 0\n denial 9984 1800 0\n }")
+    for name in (WWW, "no.example.com."):
+        vigie.ask(name)
+        upstream.answers[name, "A"] = Reply(rcode="SERVFAIL")
+        wait_for_the_end(vigie, name, upstream)
+    message = vigie.ask(WWW, size=1232)
+    assert [str(r) for rrset in message.answer for r in rrset] == ["192.0.2.80"] and ttls(message) == [30]
+    assert ede(message)[0] == 3
+    message = vigie.ask("no.example.com.", size=1232)
+    assert message.rcode() == dns.rcode.NXDOMAIN and ede(message)[0] == 19
+    # The failure is remembered, but not for long: then there is something fresh.
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.81")
+    wait_for(lambda: [str(r) for rrset in vigie.ask(WWW).answer for r in rrset] == ["192.0.2.81"], "a fresh answer")
+
+
+def test_stale_when_the_upstream_is_slow(cached, upstream):
+    """`verify 50ms`: the client waits so long, then gets what is stale; the refresh goes on and is kept."""
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 1 IN A 192.0.2.80")
+    vigie = cached("{\n success 9984 3600 0\n serve_stale 1h verify 50ms 9s\n }")
+    vigie.ask(WWW)
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.81", delay=1)
+    wait_for_the_end(vigie, WWW, upstream)
+    message = vigie.ask(WWW, size=1232)
+    assert ttls(message) == [9] and ede(message)[0] == 3
+    wait_for(lambda: ttls(vigie.ask(WWW))[0] > 9, "the refresh")
+    assert [str(r) for rrset in vigie.ask(WWW).answer for r in rrset] == ["192.0.2.81"]
+
+
+def test_stale_at_once(cached, upstream):
+    """`immediate`: nobody waits, however slow the upstream is, and one refresh is under way at a time."""
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 1 IN A 192.0.2.80")
+    vigie = cached("{\n success 9984 3600 0\n serve_stale\n }")
+    vigie.ask(WWW)
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.81", delay=1)
+    wait_for_the_end(vigie, WWW, upstream)
+    for _ in range(10):
+        assert ede(vigie.ask(WWW, size=1232))[0] == 3
+    assert len(upstream.asked(WWW)) == 2
+    wait_for(lambda: ede(vigie.ask(WWW, size=1232)) is None, "the refresh")
+    assert len(upstream.asked(WWW)) == 2
+
+
+def test_stale_without_an_upstream(start):
+    """Nobody listens any more. The cache is asked for everything that it has seen."""
+    with Upstream() as upstream:
+        for i in range(20):
+            upstream.answers[f"n{i}.example.com.", "A"] = Reply(f"n{i}.example.com. 1 IN A 192.0.2.{i}")
+        vigie = start(f".:PORT {{\n cache {{\n success 9984 3600 0\n }}\n forward . {upstream.text}\n}}\n")
+        for i in range(20):
+            vigie.ask(f"n{i}.example.com.")
+    wait_for(lambda: ede(vigie.ask("n19.example.com.", size=1232)), "the last answer's end")
+    for _ in range(3):
+        for i in range(20):
+            message = vigie.ask(f"n{i}.example.com.", size=1232)
+            assert [str(r) for rrset in message.answer for r in rrset] == [f"192.0.2.{i}"]
+    assert ede(message)[0] == 3
+
+
+def test_prefetch(start, upstream):
+    http = free_port()
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 4 IN A 192.0.2.80")
+    vigie = start(f".:PORT {{\n cache {{\n success 9984 3600 0\n prefetch 2 1m 90%\n }}\n prometheus 127.0.0.1:{http}\n"
+                  f" forward . {upstream.text}\n}}\n")
+    vigie.ask(WWW)
+    wait_for(lambda: vigie.ask(WWW) and len(upstream.asked(WWW)) > 1, "a second question to the upstream")
+    page = Page(f"127.0.0.1:{http}")
+    assert page.value("coredns_cache_prefetch_total") >= 1
+    assert page.value("coredns_cache_misses_total") == 1  # nobody waited for it
+    assert page.value("coredns_cache_served_stale_total") == 0
+
+
+@pytest.mark.parametrize("options, sentence", [
+    ("{\n budget 12\n }", "'12': a budget is from 1MiB to 1024GiB"),
+    ("{\n budget 64MB\n }", "'64MB' is not a size, such as 64MiB"),
+    ("0", "'0' is not a number from 1 to 604800"),
+    ("{\n success\n }", "'success' needs at least 1 argument, not 0"),
+    ("{\n success 1024 0\n }", "'0' is not a number from 1 to 604800"),
+    ("{\n denial many\n }", "'many' is not a number"),
+    ("{\n disable everything\n }", "'disable' takes success or denial, not 'everything'"),
+    ("{\n servfail 6m\n }", "'6m': failures may be cached for at most 5 minutes"),
+    ("{\n keepttl yes\n }", "'yes' is one argument too many for 'keepttl'"),
+    ("{\n prefetch\n }", "'prefetch' needs at least 1 argument, not 0"),
+    ("{\n prefetch 1 1m 10\n }", "'10' is not a percentage from 10% to 90%"),
+    ("{\n prefetch 1 1m 91%\n }", "'91%' is not a percentage from 10% to 90%"),
+    ("{\n serve_stale 1h now\n }", "'serve_stale' takes immediate or verify, not 'now'"),
+    ("{\n serve_stale 1h immediate 1500ms\n }", "'1500ms': a TTL is a whole number of seconds"),
+    ("{\n serve_stale 1h immediate 30s 10m\n }", "'10m' is longer than 300 seconds"),
+    ("{\n serve_stale 1h immediate 30s 30s 30s\n }", "'30s' is one argument too many"),
+    ("{\n serve_stale_policy prefer_positive\n }", "'serve_stale_policy' needs 'serve_stale'"),
+    ("{\n serve_stale\n serve_stale_policy newest\n }", "'serve_stale_policy' takes prefer_positive, not 'newest'"),
+    ("{\n persistent\n }", "unknown option 'persistent' of 'cache'"),
+    ("\n cache", "'cache' stands in this block already"),
+])
+def test_mistakes(tmp_path, options, sentence):
+    assert sentence in refused_configuration(tmp_path, f".:PORT {{\n cache {options}\n}}\n")
+
+
+def test_two_budgets(tmp_path):
+    assert "another block gives the cache" in refused_configuration(
+        tmp_path, "a.org:PORT {\n cache {\n budget 8MiB\n }\n}\nb.org:PORT {\n cache {\n budget 9MiB\n }\n}\n")
