@@ -84,7 +84,8 @@ struct vigie_request {
 	const struct sockaddr *local; /* the address that was asked */
 	enum vigie_channel channel;
 	const struct vigie_server_name *server;
-	uint64_t began_us; /* when its batch was read: now_us of that moment */
+	uint64_t began_us;    /* when its batch was read: now_us of that moment */
+	uint64_t deadline_us; /* now_us after which a suspended one gets no answer any more; 0: never */
 	size_t link;    /* in `answered`: which of the chain's directives answered; the chain's count: none */
 	unsigned depth; /* 0 for a client's query; look-ups within look-ups count up */
 	uint32_t rotation;   /* where sets of addresses begin in the answer; 0: in order */

@@ -6,9 +6,11 @@
 
 extern const struct vigie_directive vigie_directive_acl;
 extern const struct vigie_directive vigie_directive_any;
+extern const struct vigie_directive vigie_directive_auto;
 extern const struct vigie_directive vigie_directive_autopath;
 extern const struct vigie_directive vigie_directive_bind;
 extern const struct vigie_directive vigie_directive_bufsize;
+extern const struct vigie_directive vigie_directive_cancel;
 extern const struct vigie_directive vigie_directive_chaos;
 extern const struct vigie_directive vigie_directive_debug;
 extern const struct vigie_directive vigie_directive_dns64;
@@ -35,6 +37,7 @@ extern const struct vigie_directive vigie_directive_rewrite;
 extern const struct vigie_directive vigie_directive_root;
 extern const struct vigie_directive vigie_directive_secondary;
 extern const struct vigie_directive vigie_directive_template;
+extern const struct vigie_directive vigie_directive_shed;
 extern const struct vigie_directive vigie_directive_timeouts;
 extern const struct vigie_directive vigie_directive_tls;
 extern const struct vigie_directive vigie_directive_trace;

@@ -139,10 +139,10 @@ static void find_culprit(const struct loop *loop, char *text, size_t size)
 			continue;
 		for (size_t a = 1; a < statement->arg_count; a++) {
 			const struct vigie_word *word = &statement->args[a];
-			struct vigie_upstream upstreams[VIGIE_UPSTREAMS_MAX];
+			struct vigie_target upstreams[VIGIE_UPSTREAMS_MAX];
 			size_t count = 0;
 
-			if (vigie_upstreams_from_resolv_conf(upstreams, &count, word->text) == VIGIE_OK) {
+			if (vigie_targets_from_resolv_conf(upstreams, &count, word->text) == VIGIE_OK) {
 				snprintf(text, size,
 					 "%s:%u: file '%s' names %s, which leads back here: on a host with "
 					 "systemd-resolved "

@@ -37,11 +37,10 @@ static enum vigie_verdict fail(struct vigie_request *request, enum vigie_ede cod
 	return VIGIE_ANSWERED;
 }
 
-enum vigie_verdict static_zone_serve(const struct static_zone *zone, const struct fallthrough *fall,
-				     struct vigie_request *request)
+enum vigie_verdict static_zone_answer(const struct vigie_zone *zone, const struct fallthrough *fall,
+				      struct vigie_request *request)
 {
 	const struct vigie_query *query = request->query;
-	const struct vigie_zone *data;
 	struct vigie_name target;
 
 	if (query->class != VIGIE_CLASS_IN || query->type == VIGIE_TYPE_AXFR ||
@@ -52,16 +51,13 @@ enum vigie_verdict static_zone_serve(const struct static_zone *zone, const struc
 					     "no transfer directive allows this");
 		return VIGIE_ANSWERED;
 	}
-	data = rcu_dereference(zone->zone);
-	if (!data)
+	if (!zone)
 		return fail(request, VIGIE_EDE_NOT_READY, "the zone is not loaded");
-	if (__atomic_load_n(&zone->expired, __ATOMIC_RELAXED))
-		return fail(request, VIGIE_EDE_NO_REACHABLE_AUTHORITY, "the zone has expired");
-	switch (vigie_zone_answer(data, query, request->answer, &target)) {
+	switch (vigie_zone_answer(zone, query, request->answer, &target)) {
 	case VIGIE_ZONE_ANSWERED:
 		return VIGIE_ANSWERED;
 	case VIGIE_ZONE_NXDOMAIN:
-		if (!fallthrough_holds(fall, &query->name))
+		if (!fall || !fallthrough_holds(fall, &query->name))
 			return VIGIE_ANSWERED;
 		vigie_answer_reset(request->answer);
 		return VIGIE_NEXT;
@@ -69,6 +65,16 @@ enum vigie_verdict static_zone_serve(const struct static_zone *zone, const struc
 		return vigie_request_lookup(request, &target, query->type, chased, NULL);
 	}
 	return VIGIE_NEXT;
+}
+
+enum vigie_verdict static_zone_serve(const struct static_zone *zone, const struct fallthrough *fall,
+				     struct vigie_request *request)
+{
+	const struct vigie_zone *data = rcu_dereference(zone->zone);
+
+	if (data && __atomic_load_n(&zone->expired, __ATOMIC_RELAXED))
+		return fail(request, VIGIE_EDE_NO_REACHABLE_AUTHORITY, "the zone has expired");
+	return static_zone_answer(data, fall, request);
 }
 
 void static_zone_publish(struct static_zone *zone, struct vigie_zone *next)

@@ -19,6 +19,10 @@ struct static_zone *static_zone_find(struct static_zone *zones, size_t count, co
 enum vigie_verdict static_zone_serve(const struct static_zone *zone, const struct fallthrough *fall,
 				     struct vigie_request *request);
 
+/* The same from a zone that is there. Without `fall` nothing falls through. */
+enum vigie_verdict static_zone_answer(const struct vigie_zone *zone, const struct fallthrough *fall,
+				      struct vigie_request *request);
+
 /* Makes `next` (owned from here on; may be NULL) what is served. Waits for the readers of the one before:
  * not in a worker, and rather not in the main thread. */
 void static_zone_publish(struct static_zone *zone, struct vigie_zone *next);

@@ -17,6 +17,7 @@ static const struct {
 	const char *options; /* between spaces */
 } known_options[] = {
 	{"acl", " allow block drop filter "},
+	{"auto", " directory reload upstream "},
 	{"bind", " except "},
 	{"dns64", " allow_ipv4 prefix translate_all "},
 	{"errors", " consolidate stacktrace "},

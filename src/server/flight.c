@@ -134,6 +134,7 @@ struct vigie_pending *flight_suspend(struct flight *flight, size_t held_length)
 		.depth = flight->request.depth,
 		.rotation = flight->request.rotation,
 		.began_us = flight->request.began_us,
+		.deadline_us = flight->request.deadline_us,
 		.silent = flight->request.silent,
 		.held = flight->answer,
 		.held_length = held_length,
@@ -203,6 +204,7 @@ static void flight_restore(struct flight *flight, const struct vigie_pending *pe
 	flight->request.depth = pending->depth;
 	flight->request.rotation = pending->rotation;
 	flight->request.began_us = pending->began_us;
+	flight->request.deadline_us = pending->deadline_us;
 	flight->request.silent = pending->silent;
 	if (pending->held_length > 0) {
 		flight->answer = pending->held;
@@ -285,6 +287,14 @@ void flight_stop_waiting(struct vigie_pending *pending, vigie_lookup_done *done,
 	pending_free(pending);
 }
 
+/* Whether the answer comes when nobody waits for it any more. A transfer goes on for as long as it takes. */
+static bool is_late(const struct flight *flight)
+{
+	const struct vigie_request *request = &flight->request;
+
+	return request->deadline_us > 0 && request->worker->now_us > request->deadline_us && !request->stream;
+}
+
 /* Sends what a resumed request came to, or hands it to who asked it. */
 static void finish(struct flight *flight, const struct vigie_pending *pending, bool ready)
 {
@@ -310,6 +320,10 @@ static void finish(struct flight *flight, const struct vigie_pending *pending, b
 	}
 	if (!ready)
 		return;
+	if (is_late(flight)) {
+		pending->worker->counters.dropped++;
+		return;
+	}
 	if (pending->channel == VIGIE_CHANNEL_UDP)
 		udp_send(flight->origin.udp, &flight->origin, flight->answer.buffer, length);
 	else if (flight->origin.connection)

@@ -20,6 +20,7 @@ struct vigie_pending {
 	unsigned depth;
 	uint32_t rotation;
 	uint64_t began_us;
+	uint64_t deadline_us;
 	bool silent;
 
 	/* The answer so far, for a request that waits for a look-up: its bytes stand behind the packet. */

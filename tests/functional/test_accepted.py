@@ -2,8 +2,10 @@
 import re
 from pathlib import Path
 
+import dns.exception
 import pytest
 
+from scripted_upstream import Reply
 from vigie_process import refused_configuration, wait_for
 
 
@@ -33,6 +35,32 @@ def test_accepted(start, lines, warning):
     serve(start, lines).wait_for_log(rf"\[WARNING\] plugin/\w+: .*Corefile:4: {warning}")
 
 
+def test_shed_is_about_udp(start, tmp_path):
+    assert serve(start, "shed").ask("example.org.")
+    log = refused_configuration(tmp_path / "tls", "tls://.:PORT {\n shed\n}\n")
+    assert re.search(r"Corefile:2: 'shed' is about UDP: it cannot stand in the block of 'tls://.:\d+'", log), log
+
+
+def test_cancel(start, upstream):
+    """An answer that comes too late is not sent; what is at hand, or comes in time, is."""
+    upstream.answers["slow.example.com.", "A"] = Reply("slow.example.com. 60 IN A 192.0.2.1", delay=1)
+    upstream.answers["fast.example.com.", "A"] = Reply("fast.example.com. 60 IN A 192.0.2.2")
+
+    def with_cancel(cancel: str):
+        return start(f""".:PORT {{
+	bind 127.0.0.1
+	{cancel}
+	forward . {upstream.text}
+}}
+""")
+    vigie = with_cancel("cancel 300ms")
+    assert vigie.ask("fast.example.com.").answer
+    with pytest.raises(dns.exception.Timeout):
+        vigie.ask("slow.example.com.", timeout=2.5)
+    assert vigie.ask("fast.example.com.").answer
+    assert with_cancel("cancel").ask("slow.example.com.").answer
+
+
 def test_multisocket_sets_the_workers(start):
     for lines, like in (("multisocket 5", "workers 5"), ("multisocket 5\n\tworkers 2", "workers 2"),
                         ("multisocket", "")):
@@ -55,6 +83,11 @@ def test_multisocket_sets_the_workers(start):
     ("multisocket 1025", "Corefile:2: .*'1025'"),
     ("multisocket x", "Corefile:2: .*'x'"),
     ("multisocket 1 2", "Corefile:2: '2' is one argument too many for 'multisocket'"),
+    ("shed now", "Corefile:2: 'now' is one argument too many for 'shed'"),
+    ("shed {\n x\n}", "Corefile:2: 'shed' takes no block of options"),
+    ("cancel 1s 2s", "Corefile:2: '2s' is one argument too many for 'cancel'"),
+    ("cancel soon", "Corefile:2: 'soon' is not a duration"),
+    ("cancel 0", "Corefile:2: '0': 'cancel' needs a time above 0"),
     ("timeouts", "Corefile:2: 'timeouts' needs at least one of read, write, idle, maxtcpqueries"),
     ("timeouts {\n read 500ms\n}", "Corefile:3: '500ms' is not between 1s and 24h"),
     ("timeouts {\n write 25h\n}", "Corefile:3: '25h' is not between 1s and 24h"),
