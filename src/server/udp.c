@@ -8,7 +8,8 @@
 #include "flight.h"
 
 enum {
-	BATCHES_A_TURN = 8 /* then the loop's other sockets have their turn */
+	BATCHES_A_TURN = 8, /* then the loop's other sockets have their turn */
+	PADDING = 64 /* bytes that keep the beginnings of packets out of the same sets of the CPU's cache */
 };
 
 /* Room for the address that was asked, of either family. */
@@ -26,9 +27,16 @@ struct udp_batch {
 	union control in_control[VIGIE_UDP_BATCH];
 	union control out_control[VIGIE_UDP_BATCH];
 	struct flight flight; /* the packets' turn is one after another */
-	uint8_t packet[VIGIE_UDP_BATCH][VIGIE_UDP_QUERY_MAX];
+	uint8_t packet[VIGIE_UDP_BATCH][VIGIE_UDP_QUERY_MAX + PADDING];
 	uint8_t answer[VIGIE_UDP_BATCH][VIGIE_UDP_SIZE_EDNS];
 };
+
+/* The kernel writes over these lengths. A socket that is not asked for control messages writes none. */
+static void expect_packet(struct msghdr *header)
+{
+	header->msg_namelen = sizeof(union address);
+	header->msg_controllen = sizeof(union control);
+}
 
 struct udp_batch *udp_batch_new(void)
 {
@@ -41,7 +49,9 @@ struct udp_batch *udp_batch_new(void)
 		batch->in[i].msg_hdr.msg_iov = &batch->in_vector[i];
 		batch->in[i].msg_hdr.msg_iovlen = 1;
 		batch->in[i].msg_hdr.msg_name = &batch->client[i];
-		batch->out_vector[i].iov_base = NULL;
+		batch->in[i].msg_hdr.msg_control = &batch->in_control[i];
+		expect_packet(&batch->in[i].msg_hdr);
+		batch->out_vector[i].iov_base = batch->answer[i];
 		batch->out[i].msg_hdr.msg_iov = &batch->out_vector[i];
 		batch->out[i].msg_hdr.msg_iovlen = 1;
 	}
@@ -103,12 +113,9 @@ fail:
 	return VIGIE_EIO;
 }
 
-/* The address that a packet was sent to, from its control message; the listener's own where there is none. */
-static void read_local(union address *local, const struct udp_socket *udp, struct msghdr *header)
+/* The address that a packet was sent to, from its control message. `local` is the listener's own. */
+static void read_local(union address *local, struct msghdr *header)
 {
-	*local = udp->listener->address;
-	if (!udp->listener->wildcard)
-		return;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
 			struct in_pktinfo info;
@@ -121,8 +128,8 @@ static void read_local(union address *local, const struct udp_socket *udp, struc
 			memcpy(&info, CMSG_DATA(c), sizeof(info));
 			local->v6.sin6_addr = info.ipi6_addr;
 			/* Only a link-local address means something else on another interface. */
-			if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
-				local->v6.sin6_scope_id = info.ipi6_ifindex;
+			local->v6.sin6_scope_id =
+				IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr) ? info.ipi6_ifindex : 0;
 		}
 	}
 }
@@ -208,11 +215,9 @@ static size_t answer_packet(struct udp_socket *udp, size_t i, size_t slot)
 	enum vigie_gate gate;
 
 	gate = vigie_query_parse(&flight->query, batch->packet[i], batch->in[i].msg_len);
-	flight->origin.listener = udp->listener;
-	flight->origin.udp = udp;
-	flight->origin.connection = NULL;
 	flight->origin.client = batch->client[i];
-	read_local(&flight->origin.local, udp, &batch->in[i].msg_hdr);
+	if (udp->listener->wildcard)
+		read_local(&flight->origin.local, &batch->in[i].msg_hdr);
 	if (gate != VIGIE_GATE_OK) {
 		worker->counters.refused[gate]++;
 		return vigie_answer_refusal(&flight->query, gate, answer, VIGIE_UDP_SIZE_PLAIN);
@@ -228,29 +233,28 @@ static unsigned turn(struct udp_socket *udp)
 {
 	struct udp_batch *batch = udp->worker->batch;
 	unsigned answers = 0;
-	int packets;
+	int packets = recvmmsg(udp->fd, batch->in, VIGIE_UDP_BATCH, MSG_DONTWAIT, NULL);
 
-	for (size_t i = 0; i < VIGIE_UDP_BATCH; i++) {
-		struct msghdr *header = &batch->in[i].msg_hdr;
-
-		header->msg_namelen = sizeof(union address);
-		header->msg_control = udp->listener->wildcard ? &batch->in_control[i] : NULL;
-		header->msg_controllen = udp->listener->wildcard ? sizeof(union control) : 0;
-	}
-	packets = recvmmsg(udp->fd, batch->in, VIGIE_UDP_BATCH, MSG_DONTWAIT, NULL);
 	if (packets <= 0)
 		return 0; /* empty, or an error that a client's ICMP caused: the next read goes on */
+	batch->flight.origin = (struct origin){
+		.listener = udp->listener,
+		.udp = udp,
+		.local = udp->listener->address,
+	};
 	for (size_t i = 0; i < (size_t)packets; i++) {
-		struct mmsghdr *out = &batch->out[answers];
+		struct msghdr *in = &batch->in[i].msg_hdr;
+		struct msghdr *out = &batch->out[answers].msg_hdr;
 		size_t length = answer_packet(udp, i, answers);
 
-		if (length == 0)
-			continue;
-		batch->out_vector[answers] = (struct iovec){batch->answer[answers], length};
-		out->msg_hdr.msg_name = &batch->client[i];
-		out->msg_hdr.msg_namelen = batch->in[i].msg_hdr.msg_namelen;
-		write_local(&batch->flight.origin, &out->msg_hdr, &batch->out_control[answers]);
-		answers++;
+		if (length > 0) {
+			batch->out_vector[answers].iov_len = length;
+			out->msg_name = in->msg_name;
+			out->msg_namelen = in->msg_namelen;
+			write_local(&batch->flight.origin, out, &batch->out_control[answers]);
+			answers++;
+		}
+		expect_packet(in);
 	}
 	if (answers > 0)
 		send_batch(udp, answers);

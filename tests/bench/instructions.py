@@ -5,7 +5,7 @@
     tests/bench/instructions.py --update   writes the new numbers there
     tests/bench/instructions.py --profile WORKLOAD [--corefile plain|kubeadm]
                                            where they are spent, by function
-Needs a release build in build-release (tests/bench/run.sh makes one; VIGIE_BUILD names another).
+Needs a release build in build-bench (tests/bench/run.sh makes one; VIGIE_BUILD names another).
 """
 import argparse
 import json
@@ -106,7 +106,7 @@ def main() -> int:
     parser.add_argument("--profile", metavar="WORKLOAD")
     parser.add_argument("--corefile", choices=COREFILES, default="plain")
     arguments = parser.parse_args()
-    Vigie.build = HERE.parents[1] / os.environ.get("VIGIE_BUILD", "build-release")
+    Vigie.build = HERE.parents[1] / os.environ.get("VIGIE_BUILD", "build-bench")
     if arguments.profile:
         print(measure(arguments.corefile, [arguments.profile], annotate=True))
         return 0
