@@ -3,19 +3,21 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "flight.h"
 
 enum {
-	BATCHES_A_TURN = 8, /* then the loop's other sockets have their turn */
+	BATCHES_A_TURN = 8,       /* then the loop's other sockets have their turn */
+	PRESSURE_HOLD_MS = 10000, /* how long queries are looked at after the last overflow */
 	PADDING = 64 /* bytes that keep the beginnings of packets out of the same sets of the CPU's cache */
 };
 
-/* Room for the address that was asked, of either family. */
+/* Room for the address that was asked, of either family, and for when the packet came. */
 union control {
 	struct cmsghdr align;
-	uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct timespec))];
 };
 
 struct udp_batch {
@@ -204,6 +206,88 @@ static void send_batch(struct udp_socket *udp, unsigned count)
 	}
 }
 
+/* While there is no pressure nothing of this costs anything: the kernel stamps packets only when it is asked
+ * to. */
+static void pressure_set(struct udp_socket *udp, bool on)
+{
+	int value = on;
+
+	udp->pressure.on = on;
+	fair_init(&udp->pressure.fair);
+	filter_clear(&udp->pressure.filter, udp->fd);
+	udp->pressure.period_ms = udp->worker->base.now_ms + FAIR_PERIOD_MS;
+	setsockopt(udp->fd, SOL_SOCKET, SO_TIMESTAMPNS, &value, sizeof(value));
+}
+
+/* After each turn. `full`: it ended although there may be more to read. */
+static void pressure_turn(struct udp_socket *udp, bool full)
+{
+	struct pressure *pressure = &udp->pressure;
+	uint64_t now_ms = udp->worker->base.now_ms;
+
+	if (full) {
+		pressure->overflow_ms = now_ms;
+		pressure->overflowed = true;
+	}
+	if (pressure->on != full && (full || now_ms - pressure->overflow_ms > PRESSURE_HOLD_MS))
+		pressure_set(udp, full);
+	if (pressure->on && now_ms >= pressure->period_ms) {
+		fair_end_period(&pressure->fair, pressure->overflowed);
+		filter_clear(&pressure->filter, udp->fd);
+		pressure->overflowed = false;
+		pressure->period_ms = now_ms + FAIR_PERIOD_MS;
+	}
+}
+
+static uint64_t ms_of(const struct timespec *time)
+{
+	return (uint64_t)time->tv_sec * 1000 + (uint64_t)time->tv_nsec / 1000000;
+}
+
+/* When the packet came, by the wall clock in milliseconds; `otherwise` when the kernel does not say. */
+static uint64_t read_stamp(struct msghdr *header, uint64_t otherwise)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+			struct timespec time;
+
+			memcpy(&time, CMSG_DATA(c), sizeof(time));
+			return ms_of(&time);
+		}
+	}
+	return otherwise;
+}
+
+/* Whether packet `i` is to be dropped: its client has given up, or has had more than its share. */
+static bool pressure_drops(struct udp_socket *udp, size_t i, uint64_t wall_ms)
+{
+	struct udp_batch *batch = udp->worker->batch;
+	const union address *client = &batch->client[i];
+	uint64_t stamp = read_stamp(&batch->in[i].msg_hdr, wall_ms);
+	bool v4 = client->any.sa_family == AF_INET;
+	const uint8_t *address = v4 ? (const uint8_t *)&client->v4.sin_addr : client->v6.sin6_addr.s6_addr;
+	size_t length = v4 ? sizeof(client->v4.sin_addr) : sizeof(client->v6.sin6_addr);
+
+	if (wall_ms > stamp && wall_ms - stamp > VIGIE_UDP_AGE_MAX_MS) {
+		udp->worker->counters.udp_stale++;
+		return true;
+	}
+	if (!fair_admit(&udp->pressure.fair, address, length)) {
+		udp->worker->counters.udp_unfair++;
+		filter_add(&udp->pressure.filter, udp->fd, address + length - 4);
+		return true;
+	}
+	return false;
+}
+
+static uint64_t read_wall_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return ms_of(&now);
+}
+
 /* Answers packet `i`; returns the answer's length in batch->answer[slot], 0 when nothing is to be sent now.
  */
 static size_t answer_packet(struct udp_socket *udp, size_t i, size_t slot)
@@ -234,6 +318,8 @@ static unsigned turn(struct udp_socket *udp)
 	struct udp_batch *batch = udp->worker->batch;
 	unsigned answers = 0;
 	int packets = recvmmsg(udp->fd, batch->in, VIGIE_UDP_BATCH, MSG_DONTWAIT, NULL);
+	bool pressed = udp->pressure.on;
+	uint64_t wall_ms = pressed ? read_wall_ms() : 0;
 
 	if (packets <= 0)
 		return 0; /* empty, or an error that a client's ICMP caused: the next read goes on */
@@ -245,8 +331,10 @@ static unsigned turn(struct udp_socket *udp)
 	for (size_t i = 0; i < (size_t)packets; i++) {
 		struct msghdr *in = &batch->in[i].msg_hdr;
 		struct msghdr *out = &batch->out[answers].msg_hdr;
-		size_t length = answer_packet(udp, i, answers);
+		size_t length = 0;
 
+		if (!pressed || !pressure_drops(udp, i, wall_ms))
+			length = answer_packet(udp, i, answers);
 		if (length > 0) {
 			batch->out_vector[answers].iov_len = length;
 			out->msg_name = in->msg_name;
@@ -264,10 +352,14 @@ static unsigned turn(struct udp_socket *udp)
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct udp_socket *udp = poll->data;
+	int batches = 0;
 
 	worker_enter(udp->worker);
-	for (int i = 0; i < BATCHES_A_TURN && turn(udp) == VIGIE_UDP_BATCH; i++)
+	while (batches < BATCHES_A_TURN && turn(udp) == VIGIE_UDP_BATCH) {
 		worker_next_batch(udp->worker);
+		batches++;
+	}
+	pressure_turn(udp, batches == BATCHES_A_TURN);
 	worker_leave(udp->worker);
 }
 
