@@ -61,8 +61,8 @@ quick() {
 }
 
 rest() {
-	say "Building build-release: what is measured"
-	build build-release --buildtype=release
+	say "Building build-bench: what is measured"
+	build build-bench --buildtype=release -Dtests=false -Dbench=true
 	suite instructions .venv/bin/python tests/bench/instructions.py
 	say "Building build-asan/vigie: AddressSanitizer and UndefinedBehaviorSanitizer"
 	build build-asan -Db_sanitize=address,undefined -Db_lundef=false

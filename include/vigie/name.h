@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "vigie/status.h"
 
@@ -44,8 +45,41 @@ size_t vigie_name_length(const uint8_t *wire);
 /* Whether two wire names are the same but for the case of ASCII letters. */
 bool vigie_name_equal(const uint8_t *a, const uint8_t *b);
 
+/* Whether two pieces of names are the same bytes. So few that calling memcmp would cost more. */
+static inline bool vigie_name_same(const uint8_t *a, const uint8_t *b, size_t length)
+{
+	uint64_t x;
+	uint64_t y;
+
+	if (length < sizeof(x)) {
+		for (size_t i = 0; i < length; i++) {
+			if (a[i] != b[i])
+				return false;
+		}
+		return true;
+	}
+	for (size_t i = 0; i < length - sizeof(x); i += sizeof(x)) {
+		memcpy(&x, a + i, sizeof(x));
+		memcpy(&y, b + i, sizeof(y));
+		if (x != y)
+			return false;
+	}
+	memcpy(&x, a + length - sizeof(x), sizeof(x)); /* may overlap with the piece before */
+	memcpy(&y, b + length - sizeof(y), sizeof(y));
+	return x == y;
+}
+
 /* Whether `name` is `zone` or below it. Both folded. */
-bool vigie_name_is_below(const struct vigie_name *name, const struct vigie_name *zone);
+static inline bool vigie_name_is_below(const struct vigie_name *name, const struct vigie_name *zone)
+{
+	size_t at;
+
+	if (name->labels < zone->labels)
+		return false;
+	at = name->offset[name->labels - zone->labels];
+	return name->length - at == zone->length &&
+	       vigie_name_same(name->bytes + at, zone->bytes, zone->length);
+}
 
 /* Folds `length` bytes: 'A' to 'Z' become lower case, all else (length bytes of labels are below 'A') stays.
  */
@@ -57,6 +91,12 @@ void vigie_name_fold(uint8_t *out, const uint8_t *in, size_t length);
 enum vigie_status vigie_name_to_address(const struct vigie_name *name, uint8_t address[16]);
 
 /* Whether the name is in-addr.arpa or ip6.arpa, or below. */
-bool vigie_name_is_reverse(const struct vigie_name *name);
+bool vigie_name_is_below_arpa(const struct vigie_name *name);
+static inline bool vigie_name_is_reverse(const struct vigie_name *name)
+{
+	/* Most names are seen not to be at once. */
+	return name->labels >= 2 && memcmp(name->bytes + name->length - 5, "arpa", 5) == 0 &&
+	       vigie_name_is_below_arpa(name);
+}
 
 #endif

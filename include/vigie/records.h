@@ -73,7 +73,7 @@ enum vigie_pods { VIGIE_PODS_DISABLED, VIGIE_PODS_INSECURE, VIGIE_PODS_VERIFIED 
 /* How one `kubernetes` directive shows the table: its zones and options. Immutable once it serves. */
 struct vigie_view {
 	const struct vigie_records *records; /* borrowed */
-	const struct vigie_name *zones;      /* borrowed: cluster domains and reverse zones */
+	const struct vigie_name *zones; /* borrowed: cluster domains and reverse zones, the longest first */
 	size_t zone_count;
 	size_t primary; /* the zone, not a reverse one, that PTR records point into */
 	uint32_t ttl;   /* seconds, 0 to 3600 */

@@ -14,6 +14,8 @@ enum {
 	VIGIE_UDP_BATCH = 64,       /* packets of one recvmmsg or sendmmsg */
 	VIGIE_UDP_QUERY_MAX = 1536, /* bytes of a query by UDP; a longer one is cut and so a format error */
 	VIGIE_UDP_RECEIVE_BUFFER = 4 << 20, /* asked of the kernel for each socket; it may give less */
+	VIGIE_UDP_AGE_MAX_MS = 250, /* a query that waited longer in a socket that overflows is not answered:
+				     * its client asks again or has gone */
 	/* TCP */
 	VIGIE_TCP_IDLE_MS = 10000, /* without a whole query, or with answers that are not read: closed */
 	VIGIE_TCP_CONNECTIONS_MAX = 2048, /* of one worker; beyond it the one idle for longest is closed */

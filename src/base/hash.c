@@ -6,25 +6,19 @@
 
 #include "vigie/random.h"
 
-/* SipHash-2-4: libsodium has no 1-3. What the extra rounds cost is measured with the hot path. */
-static uint8_t key[crypto_shorthash_siphash24_KEYBYTES];
+uint64_t vigie_hash_key[2];
 
 void vigie_hash_init(void)
 {
 	static bool done;
+	uint8_t key[16];
 
 	if (done)
 		return;
 	vigie_random_bytes(key, sizeof(key));
+	vigie_hash_key[0] = vigie_sip_read(key);
+	vigie_hash_key[1] = vigie_sip_read(key + 8);
 	done = true;
-}
-
-uint64_t vigie_hash(const void *data, size_t length)
-{
-	uint64_t hash;
-
-	crypto_shorthash_siphash24((uint8_t *)&hash, data, length, key);
-	return hash;
 }
 
 uint64_t vigie_hash_stable(const void *data, size_t length)

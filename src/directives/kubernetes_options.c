@@ -63,6 +63,25 @@ static enum vigie_status zones_of_keys(struct reader *reader)
 	return VIGIE_OK;
 }
 
+/* The longest first, those of one length as they stand: the first zone that a name is in is its zone. */
+static void sort_zones(struct kubernetes *kubernetes)
+{
+	struct vigie_view *view = &kubernetes->view;
+
+	for (size_t i = 1; i < view->zone_count; i++) {
+		struct vigie_name zone = kubernetes->zones[i];
+		size_t at = i;
+
+		for (; at > 0 && kubernetes->zones[at - 1].labels < zone.labels; at--)
+			kubernetes->zones[at] = kubernetes->zones[at - 1];
+		kubernetes->zones[at] = zone;
+		if (view->primary == i)
+			view->primary = at;
+		else if (view->primary >= at && view->primary < i)
+			view->primary++;
+	}
+}
+
 static enum vigie_status read_own_zones(struct reader *reader)
 {
 	const struct vigie_statement *directive = reader->directive;
@@ -77,8 +96,10 @@ static enum vigie_status read_own_zones(struct reader *reader)
 		return status;
 	view->zones = kubernetes->zones;
 	for (view->primary = 0; view->primary < view->zone_count; view->primary++) {
-		if (!vigie_name_is_reverse(&view->zones[view->primary]))
+		if (!vigie_name_is_reverse(&view->zones[view->primary])) {
+			sort_zones(kubernetes);
 			return VIGIE_OK;
+		}
 	}
 	return vigie_word_error(reader->error, &directive->name,
 				"'%s' needs a zone that is not a reverse one, such as cluster.local",

@@ -33,7 +33,7 @@ static int match_entry(struct cds_lfht_node *node, const void *key)
 	const struct label_key *label = key;
 
 	entry_blob(entry);
-	return entry->key_length == label->length && memcmp(entry->key, label->bytes, label->length) == 0;
+	return entry->key_length == label->length && vigie_name_same(entry->key, label->bytes, label->length);
 }
 
 static int match_space(struct cds_lfht_node *node, const void *key)

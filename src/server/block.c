@@ -78,6 +78,25 @@ bool block_notify(const struct block *block, const struct vigie_name *origin, co
 	return false;
 }
 
+void block_plan(struct block *block)
+{
+	size_t hook = 0;
+	size_t next = block->chain_count;
+
+	for (size_t i = 0; i < block->chain_count; i++) {
+		block->chain[i].hook = hook;
+		if (block->chain[i].directive->answered)
+			hook = i + 1;
+	}
+	block->last = hook;
+	for (size_t i = block->chain_count; i-- > 0;) {
+		block->chain[i].next = next;
+		if (block->chain[i].directive->serve)
+			next = i;
+	}
+	block->entrance.next = next;
+}
+
 struct block *block_new(const struct vigie_server_block *source, struct vigie_process *process,
 			struct vigie_error *error)
 {
@@ -112,6 +131,7 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 	}
 	for (size_t i = 0; i < block->chain_count; i++)
 		names[i] = block->chain[i].directive->name;
+	block_plan(block);
 	block->setup.chain = names;
 	block->setup.chain_count = block->chain_count;
 	return block;

@@ -9,6 +9,9 @@
 struct link {
 	const struct vigie_directive *directive;
 	void *instance;
+	/* In a chain, by block_plan: */
+	size_t next; /* the next link that serves; chain_count when there is none */
+	size_t hook; /* 1 + the last link before this one that hears of answers; 0 when there is none */
 };
 
 struct block {
@@ -17,12 +20,17 @@ struct block {
 	size_t link_count;
 	struct link *chain; /* those with serve or answered, in chain order: all that a query walks */
 	size_t chain_count;
-	size_t started; /* links whose start was called */
+	struct link entrance; /* before the first: a query begins with its `next` */
+	size_t last;          /* the last link of the chain that hears of answers, as `hook` */
+	size_t started;       /* links whose start was called */
 };
 
 /* Calls the setup of each directive that the block names. NULL and `error` set on failure. */
 struct block *block_new(const struct vigie_server_block *source, struct vigie_process *process,
 			struct vigie_error *error);
+
+/* Joins the links of the chain, so that a query meets only directives that do something for it. */
+void block_plan(struct block *block);
 
 /* Starts the links in chain order; on failure those that started are stopped again. */
 enum vigie_status block_start(struct block *block, struct vigie_error *error);

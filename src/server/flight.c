@@ -37,51 +37,50 @@ void flight_begin(struct flight *flight, struct worker *worker, enum vigie_chann
 	flight->limit = flight->answer.limit;
 }
 
-/* The answer is there: the directives that were passed hear of it, the last first. */
-static bool answered(struct flight *flight, size_t passed)
+/* The answer is there: the directives that were passed hear of it, the last first. `hook` is the last of
+ * them. */
+static bool answered(struct flight *flight, size_t hook)
 {
 	const struct block *block = flight->block;
 
 	if (flight->request.link == SIZE_MAX)
-		flight->request.link = passed; /* else one behind `passed` answered for it */
+		flight->request.link = flight->position; /* else one behind it answered for it */
 	if (block->setup.recursive)
 		flight->answer.flags |= VIGIE_FLAG_RA;
-	while (passed-- > flight->first) {
-		const struct link *link = &block->chain[passed];
+	while (hook > flight->first) {
+		const struct link *link = &block->chain[hook - 1];
 
-		if (link->directive->answered)
-			link->directive->answered(link->instance, &flight->request);
+		link->directive->answered(link->instance, &flight->request);
+		hook = link->hook;
 	}
 	return true;
 }
 
-bool flight_go_on(struct flight *flight, enum vigie_verdict verdict)
+/* Carries a link's verdict out, and those of the links that serve after it. */
+static bool go_on_from(struct flight *flight, const struct link *link, enum vigie_verdict verdict)
 {
 	const struct block *block = flight->block;
-	const struct link *link;
 
-	for (;;) {
-		switch (verdict) {
-		case VIGIE_NEXT:
-			break;
-		case VIGIE_ANSWERED:
-			return answered(flight, flight->position);
-		case VIGIE_DROP:
-			worker_of(flight->request.worker)->counters.dropped += !flight->inner;
-			return false;
-		case VIGIE_SUSPENDED:
-			return false;
-		}
-		if (++flight->position >= block->chain_count) {
+	while (verdict == VIGIE_NEXT) {
+		flight->position = link->next;
+		if (link->next == block->chain_count) {
 			/* Nobody on the chain answers for this name. */
-			flight->position = block->chain_count;
 			vigie_request_fail(&flight->request, VIGIE_RCODE_REFUSED, NULL);
-			return answered(flight, block->chain_count);
+			return answered(flight, block->last);
 		}
-		link = &block->chain[flight->position];
-		verdict = link->directive->serve ? link->directive->serve(link->instance, &flight->request)
-						 : VIGIE_NEXT; /* it only looks at answers */
+		link = &block->chain[link->next];
+		verdict = link->directive->serve(link->instance, &flight->request);
 	}
+	if (verdict == VIGIE_ANSWERED)
+		return answered(flight, link->hook);
+	if (verdict == VIGIE_DROP)
+		worker_of(flight->request.worker)->counters.dropped += !flight->inner;
+	return false;
+}
+
+bool flight_go_on(struct flight *flight, enum vigie_verdict verdict)
+{
+	return go_on_from(flight, &flight->block->chain[flight->position], verdict);
 }
 
 /* Whether a block with a view takes the query. */
@@ -105,8 +104,7 @@ bool flight_run(struct flight *flight)
 		flight->answer.rcode = VIGIE_RCODE_REFUSED;
 		return true;
 	}
-	flight->position = SIZE_MAX; /* the one before the first */
-	return flight_go_on(flight, VIGIE_NEXT);
+	return go_on_from(flight, &flight->block->entrance, VIGIE_NEXT);
 }
 
 struct vigie_pending *flight_suspend(struct flight *flight, size_t held_length)

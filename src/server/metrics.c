@@ -50,6 +50,7 @@ static void add_worker(struct vigie_metrics *metrics, const struct worker *worke
 {
 	static const char queries[] = "Queries that passed the gate, by transport.";
 	static const char refused[] = "Packets that the gate turned away, by reason.";
+	static const char shed[] = "Queries by UDP that an overflowing socket was relieved of, by reason.";
 	static const char closed[] = "TCP connections that the server closed, by reason.";
 	const struct counters *c = &worker->counters;
 	char labels[64];
@@ -67,6 +68,8 @@ static void add_worker(struct vigie_metrics *metrics, const struct worker *worke
 		"", c->dropped);
 	add_one(metrics, "vigie_udp_answers_unsent_total", "Answers by UDP that the kernel did not take.", "",
 		c->udp_unsent);
+	add_one(metrics, "vigie_udp_queries_shed_total", shed, "reason=\"stale\"", c->udp_stale);
+	add_one(metrics, "vigie_udp_queries_shed_total", shed, "reason=\"unfair\"", c->udp_unfair);
 	add_one(metrics, "vigie_tcp_connections_accepted_total", "TCP connections taken.", "",
 		c->tcp_accepted);
 	add_one(metrics, "vigie_tcp_connections_closed_total", closed, "reason=\"rejected\"",

@@ -3,19 +3,22 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "flight.h"
 #include "notify.h"
 
 enum {
-	BATCHES_A_TURN = 8 /* then the loop's other sockets have their turn */
+	BATCHES_A_TURN = 8,       /* then the loop's other sockets have their turn */
+	PRESSURE_HOLD_MS = 10000, /* how long queries are looked at after the last overflow */
+	PADDING = 64 /* bytes that keep the beginnings of packets out of the same sets of the CPU's cache */
 };
 
-/* Room for the address that was asked, of either family. */
+/* Room for the address that was asked, of either family, and for when the packet came. */
 union control {
 	struct cmsghdr align;
-	uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct timespec))];
 };
 
 struct udp_batch {
@@ -27,9 +30,16 @@ struct udp_batch {
 	union control in_control[VIGIE_UDP_BATCH];
 	union control out_control[VIGIE_UDP_BATCH];
 	struct flight flight; /* the packets' turn is one after another */
-	uint8_t packet[VIGIE_UDP_BATCH][VIGIE_UDP_QUERY_MAX];
+	uint8_t packet[VIGIE_UDP_BATCH][VIGIE_UDP_QUERY_MAX + PADDING];
 	uint8_t answer[VIGIE_UDP_BATCH][VIGIE_UDP_SIZE_EDNS];
 };
+
+/* The kernel writes over these lengths. A socket that is not asked for control messages writes none. */
+static void expect_packet(struct msghdr *header)
+{
+	header->msg_namelen = sizeof(union address);
+	header->msg_controllen = sizeof(union control);
+}
 
 struct udp_batch *udp_batch_new(void)
 {
@@ -42,7 +52,9 @@ struct udp_batch *udp_batch_new(void)
 		batch->in[i].msg_hdr.msg_iov = &batch->in_vector[i];
 		batch->in[i].msg_hdr.msg_iovlen = 1;
 		batch->in[i].msg_hdr.msg_name = &batch->client[i];
-		batch->out_vector[i].iov_base = NULL;
+		batch->in[i].msg_hdr.msg_control = &batch->in_control[i];
+		expect_packet(&batch->in[i].msg_hdr);
+		batch->out_vector[i].iov_base = batch->answer[i];
 		batch->out[i].msg_hdr.msg_iov = &batch->out_vector[i];
 		batch->out[i].msg_hdr.msg_iovlen = 1;
 	}
@@ -104,12 +116,9 @@ fail:
 	return VIGIE_EIO;
 }
 
-/* The address that a packet was sent to, from its control message; the listener's own where there is none. */
-static void read_local(union address *local, const struct udp_socket *udp, struct msghdr *header)
+/* The address that a packet was sent to, from its control message. `local` is the listener's own. */
+static void read_local(union address *local, struct msghdr *header)
 {
-	*local = udp->listener->address;
-	if (!udp->listener->wildcard)
-		return;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
 			struct in_pktinfo info;
@@ -122,8 +131,8 @@ static void read_local(union address *local, const struct udp_socket *udp, struc
 			memcpy(&info, CMSG_DATA(c), sizeof(info));
 			local->v6.sin6_addr = info.ipi6_addr;
 			/* Only a link-local address means something else on another interface. */
-			if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
-				local->v6.sin6_scope_id = info.ipi6_ifindex;
+			local->v6.sin6_scope_id =
+				IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr) ? info.ipi6_ifindex : 0;
 		}
 	}
 }
@@ -198,6 +207,88 @@ static void send_batch(struct udp_socket *udp, unsigned count)
 	}
 }
 
+/* While there is no pressure nothing of this costs anything: the kernel stamps packets only when it is asked
+ * to. */
+static void pressure_set(struct udp_socket *udp, bool on)
+{
+	int value = on;
+
+	udp->pressure.on = on;
+	fair_init(&udp->pressure.fair);
+	filter_clear(&udp->pressure.filter, udp->fd);
+	udp->pressure.period_ms = udp->worker->base.now_ms + FAIR_PERIOD_MS;
+	setsockopt(udp->fd, SOL_SOCKET, SO_TIMESTAMPNS, &value, sizeof(value));
+}
+
+/* After each turn. `full`: it ended although there may be more to read. */
+static void pressure_turn(struct udp_socket *udp, bool full)
+{
+	struct pressure *pressure = &udp->pressure;
+	uint64_t now_ms = udp->worker->base.now_ms;
+
+	if (full) {
+		pressure->overflow_ms = now_ms;
+		pressure->overflowed = true;
+	}
+	if (pressure->on != full && (full || now_ms - pressure->overflow_ms > PRESSURE_HOLD_MS))
+		pressure_set(udp, full);
+	if (pressure->on && now_ms >= pressure->period_ms) {
+		fair_end_period(&pressure->fair, pressure->overflowed);
+		filter_clear(&pressure->filter, udp->fd);
+		pressure->overflowed = false;
+		pressure->period_ms = now_ms + FAIR_PERIOD_MS;
+	}
+}
+
+static uint64_t ms_of(const struct timespec *time)
+{
+	return (uint64_t)time->tv_sec * 1000 + (uint64_t)time->tv_nsec / 1000000;
+}
+
+/* When the packet came, by the wall clock in milliseconds; `otherwise` when the kernel does not say. */
+static uint64_t read_stamp(struct msghdr *header, uint64_t otherwise)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+			struct timespec time;
+
+			memcpy(&time, CMSG_DATA(c), sizeof(time));
+			return ms_of(&time);
+		}
+	}
+	return otherwise;
+}
+
+/* Whether packet `i` is to be dropped: its client has given up, or has had more than its share. */
+static bool pressure_drops(struct udp_socket *udp, size_t i, uint64_t wall_ms)
+{
+	struct udp_batch *batch = udp->worker->batch;
+	const union address *client = &batch->client[i];
+	uint64_t stamp = read_stamp(&batch->in[i].msg_hdr, wall_ms);
+	bool v4 = client->any.sa_family == AF_INET;
+	const uint8_t *address = v4 ? (const uint8_t *)&client->v4.sin_addr : client->v6.sin6_addr.s6_addr;
+	size_t length = v4 ? sizeof(client->v4.sin_addr) : sizeof(client->v6.sin6_addr);
+
+	if (wall_ms > stamp && wall_ms - stamp > VIGIE_UDP_AGE_MAX_MS) {
+		udp->worker->counters.udp_stale++;
+		return true;
+	}
+	if (!fair_admit(&udp->pressure.fair, address, length)) {
+		udp->worker->counters.udp_unfair++;
+		filter_add(&udp->pressure.filter, udp->fd, address + length - 4);
+		return true;
+	}
+	return false;
+}
+
+static uint64_t read_wall_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return ms_of(&now);
+}
+
 /* Answers packet `i`; returns the answer's length in batch->answer[slot], 0 when nothing is to be sent now.
  */
 static size_t answer_packet(struct udp_socket *udp, size_t i, size_t slot)
@@ -209,11 +300,9 @@ static size_t answer_packet(struct udp_socket *udp, size_t i, size_t slot)
 	enum vigie_gate gate;
 
 	gate = vigie_query_parse(&flight->query, batch->packet[i], batch->in[i].msg_len);
-	flight->origin.listener = udp->listener;
-	flight->origin.udp = udp;
-	flight->origin.connection = NULL;
 	flight->origin.client = batch->client[i];
-	read_local(&flight->origin.local, udp, &batch->in[i].msg_hdr);
+	if (udp->listener->wildcard)
+		read_local(&flight->origin.local, &batch->in[i].msg_hdr);
 	if (gate != VIGIE_GATE_OK) {
 		size_t length = gate == VIGIE_GATE_OPCODE
 					? notify_answer(udp->listener, &batch->client[i], batch->packet[i],
@@ -236,29 +325,32 @@ static unsigned turn(struct udp_socket *udp)
 {
 	struct udp_batch *batch = udp->worker->batch;
 	unsigned answers = 0;
-	int packets;
+	int packets = recvmmsg(udp->fd, batch->in, VIGIE_UDP_BATCH, MSG_DONTWAIT, NULL);
+	bool pressed = udp->pressure.on;
+	uint64_t wall_ms = pressed ? read_wall_ms() : 0;
 
-	for (size_t i = 0; i < VIGIE_UDP_BATCH; i++) {
-		struct msghdr *header = &batch->in[i].msg_hdr;
-
-		header->msg_namelen = sizeof(union address);
-		header->msg_control = udp->listener->wildcard ? &batch->in_control[i] : NULL;
-		header->msg_controllen = udp->listener->wildcard ? sizeof(union control) : 0;
-	}
-	packets = recvmmsg(udp->fd, batch->in, VIGIE_UDP_BATCH, MSG_DONTWAIT, NULL);
 	if (packets <= 0)
 		return 0; /* empty, or an error that a client's ICMP caused: the next read goes on */
+	batch->flight.origin = (struct origin){
+		.listener = udp->listener,
+		.udp = udp,
+		.local = udp->listener->address,
+	};
 	for (size_t i = 0; i < (size_t)packets; i++) {
-		struct mmsghdr *out = &batch->out[answers];
-		size_t length = answer_packet(udp, i, answers);
+		struct msghdr *in = &batch->in[i].msg_hdr;
+		struct msghdr *out = &batch->out[answers].msg_hdr;
+		size_t length = 0;
 
-		if (length == 0)
-			continue;
-		batch->out_vector[answers] = (struct iovec){batch->answer[answers], length};
-		out->msg_hdr.msg_name = &batch->client[i];
-		out->msg_hdr.msg_namelen = batch->in[i].msg_hdr.msg_namelen;
-		write_local(&batch->flight.origin, &out->msg_hdr, &batch->out_control[answers]);
-		answers++;
+		if (!pressed || !pressure_drops(udp, i, wall_ms))
+			length = answer_packet(udp, i, answers);
+		if (length > 0) {
+			batch->out_vector[answers].iov_len = length;
+			out->msg_name = in->msg_name;
+			out->msg_namelen = in->msg_namelen;
+			write_local(&batch->flight.origin, out, &batch->out_control[answers]);
+			answers++;
+		}
+		expect_packet(in);
 	}
 	if (answers > 0)
 		send_batch(udp, answers);
@@ -268,10 +360,14 @@ static unsigned turn(struct udp_socket *udp)
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct udp_socket *udp = poll->data;
+	int batches = 0;
 
 	worker_enter(udp->worker);
-	for (int i = 0; i < BATCHES_A_TURN && turn(udp) == VIGIE_UDP_BATCH; i++)
+	while (batches < BATCHES_A_TURN && turn(udp) == VIGIE_UDP_BATCH) {
 		worker_next_batch(udp->worker);
+		batches++;
+	}
+	pressure_turn(udp, batches == BATCHES_A_TURN);
 	worker_leave(udp->worker);
 }
 

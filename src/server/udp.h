@@ -2,6 +2,8 @@
 #ifndef VIGIE_SERVER_UDP_H
 #define VIGIE_SERVER_UDP_H
 
+#include "fair.h"
+#include "filter.h"
 #include "worker.h"
 
 struct origin;
@@ -13,6 +15,14 @@ struct udp_socket {
 	const struct listener *listener;
 	uv_poll_t poll;
 	int fd;
+	struct pressure {
+		bool on;              /* queries are looked at one by one: their age, and whose they are */
+		bool overflowed;      /* in this period: a turn ended with queries left */
+		uint64_t overflow_ms; /* when last */
+		uint64_t period_ms;   /* when the period ends */
+		struct fair fair;
+		struct filter filter; /* clients that have had their share of this period */
+	} pressure;
 };
 
 /* The buffers of a batch; one for a worker, its sockets use it in turn. */

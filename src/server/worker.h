@@ -18,6 +18,8 @@ struct counters {
 	uint64_t tcp_queries;
 	uint64_t dropped;      /* queries that a directive dropped */
 	uint64_t udp_unsent;   /* answers that the kernel did not take */
+	uint64_t udp_stale;    /* queries that had waited too long in the socket */
+	uint64_t udp_unfair;   /* queries beyond their client's share of a socket that overflowed */
 	uint64_t tcp_accepted; /* connections */
 	uint64_t tcp_rejected; /* closed at once: too many of the client's */
 	uint64_t tcp_evicted;  /* closed for a newer one: too many in all */

@@ -153,13 +153,14 @@ static size_t write_nsid(uint8_t *at, size_t room, const char *nsid)
 	return OPTION_HEADER + length;
 }
 
-/* The options that the answer has, behind its OPT, as far as there is room. */
-static void write_options(struct vigie_answer *answer)
+/* OPT and behind it the options that the answer has, as far as there is room. */
+static __attribute__((noinline)) void end_edns(struct vigie_answer *answer)
 {
 	uint8_t *opt = answer->buffer + answer->length;
 	size_t room = answer->limit - answer->length;
 	size_t length = write_nsid(opt + OPT_SIZE, room, answer->nsid);
 
+	write_opt(opt, answer->rcode, answer->query->edns_do);
 	length += write_ede(opt + OPT_SIZE + length, room - length, answer->ede, answer->ede_text);
 	write_u16(opt + OPT_SIZE - 2, (uint16_t)length);
 	answer->length += OPT_SIZE + length;
@@ -174,8 +175,7 @@ size_t vigie_answer_end(struct vigie_answer *answer)
 
 	memcpy(counts, answer->count, sizeof(counts));
 	if (query->edns) {
-		write_opt(answer->buffer + answer->length, answer->rcode, query->edns_do);
-		write_options(answer);
+		end_edns(answer);
 		counts[VIGIE_ADDITIONAL]++;
 	} else if (answer->rcode > 0x0f) {
 		rcode = VIGIE_RCODE_SERVFAIL; /* four bits of a longer one would mean something else */

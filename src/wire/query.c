@@ -27,28 +27,35 @@ static bool read_opt(struct vigie_query *query, const struct record *record, uin
 
 /* Everything behind the question: records are only stepped over (IXFR has a SOA in its authority section,
  * TSIG may be last), but OPT is read. */
-static bool read_records(struct vigie_query *query, size_t at, uint8_t *version)
+static __attribute__((noinline)) enum vigie_gate read_records(struct vigie_query *query, size_t at)
 {
 	const uint8_t *packet = query->packet;
 	unsigned before_additional = (unsigned)read_u16(packet + 6) + read_u16(packet + 8);
 	unsigned records = before_additional + read_u16(packet + 10);
+	uint8_t version = 0;
 
 	for (unsigned i = 0; i < records; i++) {
 		struct record record;
 
 		if (!record_read(&record, packet, query->packet_length, at))
-			return false;
+			return VIGIE_GATE_FORMAT;
 		if (record.type == VIGIE_TYPE_OPT &&
-		    (i < before_additional || !read_opt(query, &record, version)))
-			return false;
+		    (i < before_additional || !read_opt(query, &record, &version)))
+			return VIGIE_GATE_FORMAT;
 		at = record.end;
 	}
-	return at == query->packet_length;
+	if (at != query->packet_length)
+		return VIGIE_GATE_FORMAT;
+	return version > 0 ? VIGIE_GATE_VERSION : VIGIE_GATE_OK;
+}
+
+static bool has_records(const uint8_t *packet)
+{
+	return read_u16(packet + 6) | read_u32(packet + 8);
 }
 
 enum vigie_gate vigie_query_parse(struct vigie_query *query, const uint8_t *packet, size_t length)
 {
-	uint8_t version = 0;
 	size_t at;
 
 	query->name.length = 0;
@@ -80,9 +87,11 @@ enum vigie_gate vigie_query_parse(struct vigie_query *query, const uint8_t *pack
 	}
 	query->type = read_u16(packet + at);
 	query->class = read_u16(packet + at + 2);
-	if (!read_records(query, at + 4, &version))
-		return VIGIE_GATE_FORMAT;
-	return version > 0 ? VIGIE_GATE_VERSION : VIGIE_GATE_OK;
+	at += 4;
+	/* The usual query ends here. */
+	if (!has_records(packet))
+		return at == length ? VIGIE_GATE_OK : VIGIE_GATE_FORMAT;
+	return read_records(query, at);
 }
 
 const char *vigie_gate_text(enum vigie_gate gate)

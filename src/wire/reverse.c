@@ -12,7 +12,7 @@ static bool is_below(const struct vigie_name *name, const uint8_t *zone, size_t 
 	       memcmp(name->bytes + name->offset[name->labels - 2], zone, length) == 0;
 }
 
-bool vigie_name_is_reverse(const struct vigie_name *name)
+bool vigie_name_is_below_arpa(const struct vigie_name *name)
 {
 	return is_below(name, v4_zone, sizeof(v4_zone)) || is_below(name, v6_zone, sizeof(v6_zone));
 }

@@ -5,15 +5,17 @@
     tests/bench/instructions.py --update   writes the new numbers there
     tests/bench/instructions.py --profile WORKLOAD [--corefile plain|kubeadm]
                                            where they are spent, by function
-Needs a release build in build-release (tests/bench/run.sh makes one; VIGIE_BUILD names another).
+Needs a release build in build-bench (tests/bench/run.sh makes one; VIGIE_BUILD names another).
 """
 import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from cluster import Cluster
@@ -24,8 +26,10 @@ KEPT = HERE / "instructions.json"
 COREFILES = {"plain": Vigie, "kubeadm": VigieKubeadm}
 TOLERANCE = 0.05
 SERVICES = 2000
-WARM_UP, QUERIES = 2000, 20000
-PATIENCE = 300        # seconds; valgrind takes a hundred times as long
+QUERIES = 7 * 64      # that wait in the socket at once: vigie reads full batches, however busy the machine is, and is
+                      # not overloaded yet
+ROUNDS = 20
+PATIENCE = 60         # seconds; valgrind takes fifty times as long
 
 
 class Valgrind:
@@ -45,11 +49,27 @@ class Valgrind:
     def __exit__(self, *_):
         self.vigie.stop()
 
-    def ask(self, questions: Path, count: int) -> None:
-        text = subprocess.run([self.vigie.build / "tests/bench/generator", "-p", str(self.vigie.port), "-n", str(count),
-                               questions], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+    def waiting(self) -> int:
+        """Bytes of queries in vigie's sockets."""
+        lines = [line.split() for name in ("udp", "udp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
+        return sum(int(line[4].split(":")[1], 16) for line in lines if line[1].endswith(f":{self.vigie.port:04X}"))
+
+    def ask(self, questions: Path) -> None:
+        """Asks QUERIES at once: vigie sleeps until all have come."""
+        self.vigie.process.send_signal(signal.SIGSTOP)
+        status = Path(f"/proc/{self.vigie.process.pid}/stat")
+        while status.read_text().rsplit(")", 1)[1].split()[0] != "T":
+            time.sleep(0.01)
+        with subprocess.Popen([self.vigie.build / "tests/bench/generator", "-p", str(self.vigie.port), "-n", str(QUERIES),
+                               "-c", "7", "-q", "64", questions], stdout=subprocess.PIPE, text=True) as generator:
+            before, end = -1, time.monotonic() + PATIENCE
+            while ((now := self.waiting()) != before or now == 0) and time.monotonic() < end:
+                before = now
+                time.sleep(0.02)
+            self.vigie.process.send_signal(signal.SIGCONT)
+            text = generator.communicate(timeout=PATIENCE)[0]
         run = json.loads(text)
-        if run["wrong"] or run["answered"] != count:
+        if run["wrong"] or run["answered"] != QUERIES:
             sys.exit(f"{questions.stem}: answers are wrong or missing: {text}")
 
     def control(self, option: str) -> None:
@@ -58,14 +78,15 @@ class Valgrind:
 
     def measure(self, questions: Path) -> tuple[float, Path]:
         """Instructions for each query, and the profile."""
-        self.ask(questions, WARM_UP)
+        self.ask(questions)
         self.control("-z")
-        self.ask(questions, QUERIES)
+        for _ in range(ROUNDS):
+            self.ask(questions)
         self.control("-d")
         self.dumps += 1
         profile = Path(f"{self.folder}/out.{self.dumps}")
         total = re.search(r"^(?:summary|totals): (\d+)", profile.read_text(), re.MULTILINE)
-        return int(total[1]) / QUERIES, profile
+        return int(total[1]) / QUERIES / ROUNDS, profile
 
 
 def measure(corefile: str, workloads: list[str], annotate: bool = False) -> dict[str, int]:
@@ -106,7 +127,7 @@ def main() -> int:
     parser.add_argument("--profile", metavar="WORKLOAD")
     parser.add_argument("--corefile", choices=COREFILES, default="plain")
     arguments = parser.parse_args()
-    Vigie.build = HERE.parents[1] / os.environ.get("VIGIE_BUILD", "build-release")
+    Vigie.build = HERE.parents[1] / os.environ.get("VIGIE_BUILD", "build-bench")
     if arguments.profile:
         print(measure(arguments.corefile, [arguments.profile], annotate=True))
         return 0

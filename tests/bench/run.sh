@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures vigie beside the batched limit, Knot, BIND, Unbound, dnsmasq, dnsdist and CoreDNS; prints a table and writes
-# results.json, table.md and chart.svg to build-release/bench. Takes about half an hour for everything; `--help` tells how
+# results.json, table.md and chart.svg to build-bench/bench. Takes about half an hour for everything; `--help` tells how
 # to ask for less. CoreDNS takes part when tests/e2e/controlplane/build.sh has built it. Nothing else should run meanwhile.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -8,6 +8,6 @@ cd "$(dirname "$0")/../.."
 
 install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${BENCH_PACKAGES[@]}"
 python_env
-build build-release --buildtype=release >/dev/null
+build build-bench --buildtype=release -Dtests=false -Dbench=true >/dev/null
 coredns=$(find "${VIGIE_TOOLS:-$HOME/.cache/vigie/tools}" -name coredns -type f 2>/dev/null | sort | tail -n 1)
 exec .venv/bin/python tests/bench/bench.py ${coredns:+--coredns "$coredns"} "$@"

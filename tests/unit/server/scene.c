@@ -84,12 +84,16 @@ struct block *scene_block(const char *zone, const char *chain)
 	*block = (struct block){.chain = links[block_count], .chain_count = strlen(chain)};
 	for (size_t i = 0; i < block->chain_count; i++) {
 		if (chain[i] >= 'a')
-			block->chain[i] = (struct link){&both, &parts[chain[i] - 'a']};
+			block->chain[i] =
+				(struct link){.directive = &both, .instance = &parts[chain[i] - 'a']};
 		else if (chain[i] >= 'A')
-			block->chain[i] = (struct link){&hears, &parts[chain[i] - 'A']};
+			block->chain[i] =
+				(struct link){.directive = &hears, .instance = &parts[chain[i] - 'A']};
 		else
-			block->chain[i] = (struct link){&serves, &parts[chain[i] - '1']};
+			block->chain[i] =
+				(struct link){.directive = &serves, .instance = &parts[chain[i] - '1']};
 	}
+	block_plan(block);
 	assert_int_equal(vigie_name_from_text(&keys[block_count].zone, zone), VIGIE_OK);
 	assert_int_equal(zone_table_add(listener.zones, &keys[block_count], block, &first), VIGIE_OK);
 	block_count++;

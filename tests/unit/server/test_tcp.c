@@ -70,7 +70,7 @@ static void find_port(uv_handle_t *handle, void *argument)
 static int setup(void **state)
 {
 	static const struct vigie_directive directive = {.name = "directive", .serve = serve};
-	static struct link link = {&directive, NULL};
+	static struct link link = {.directive = &directive};
 	static struct block block = {.chain = &link, .chain_count = 1};
 	static struct vigie_key key;
 	const struct vigie_key *first;
@@ -78,6 +78,7 @@ static int setup(void **state)
 	union address address;
 
 	vigie_hash_init();
+	block_plan(&block);
 	rcu_register_thread();
 	rcu_thread_offline();
 	served = 0;

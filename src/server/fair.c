@@ -1,0 +1,62 @@
+#include "fair.h"
+
+#include <string.h>
+
+#include "vigie/hash.h"
+
+static const uint32_t no_limit = UINT32_MAX;
+
+void fair_init(struct fair *fair)
+{
+	memset(fair, 0, sizeof(*fair));
+	fair->limit = no_limit;
+}
+
+bool fair_admit(struct fair *fair, const void *address, size_t length)
+{
+	uint8_t key[16 + sizeof(fair->salt)];
+	uint32_t *asked;
+
+	memcpy(key, &fair->salt, sizeof(fair->salt));
+	memcpy(key + sizeof(fair->salt), address, length);
+	asked = &fair->asked[vigie_hash(key, sizeof(fair->salt) + length) % FAIR_BUCKETS];
+	if (++*asked > fair->limit)
+		return false;
+	fair->served++;
+	return true;
+}
+
+static uint32_t find_most(const struct fair *fair, uint32_t *clients)
+{
+	uint32_t most = 0;
+
+	*clients = 0;
+	for (size_t i = 0; i < FAIR_BUCKETS; i++) {
+		*clients += fair->asked[i] > 0;
+		if (fair->asked[i] > most)
+			most = fair->asked[i];
+	}
+	return most;
+}
+
+void fair_end_period(struct fair *fair, bool overflowed)
+{
+	uint32_t clients;
+	uint32_t most = find_most(fair, &clients);
+
+	if (overflowed && clients > 1) {
+		uint64_t least;
+		uint64_t limit = fair->limit < most ? fair->limit : most;
+
+		if (fair->limit == no_limit)
+			fair->capacity = fair->served;
+		least = (uint64_t)fair->capacity * FAIR_LEAST / clients;
+		limit = limit * 3 / 4;
+		fair->limit = (uint32_t)(limit > least ? limit : least);
+	} else if (fair->limit != no_limit) {
+		fair->limit = fair->limit > most ? no_limit : fair->limit + fair->limit / 4 + 1;
+	}
+	memset(fair->asked, 0, sizeof(fair->asked));
+	fair->served = 0;
+	fair->salt++;
+}

@@ -1,0 +1,38 @@
+/* Fair shares of a socket that has more queries than its worker can answer: clients that ask for more than
+ * their share lose queries, the others do not.
+ *
+ * While the socket overflows, the most that one client may ask in a period is lowered step by step, until the
+ * socket is read empty again or the limit is FAIR_LEAST equal shares; then it rises. A client that has
+ * reached it is the kernel's to drop until the period ends (filter.h). Clients that all ask for the same are
+ * so never limited: of what is too much the kernel drops the same part of each. */
+#ifndef VIGIE_SERVER_FAIR_H
+#define VIGIE_SERVER_FAIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	FAIR_BUCKETS =
+		1024, /* clients that are told apart; those that share a bucket share it for one period */
+	FAIR_PERIOD_MS = 100,
+	FAIR_LEAST = 2 /* equal shares that each client may always have */
+};
+
+struct fair {
+	uint32_t limit;    /* queries of one client in this period; UINT32_MAX: no limit */
+	uint32_t served;   /* queries let through in this period */
+	uint32_t capacity; /* the most that were let through in a period without a limit, lately */
+	uint32_t salt;     /* changes with each period, so that clients do not share a bucket for long */
+	uint32_t asked[FAIR_BUCKETS];
+};
+
+void fair_init(struct fair *fair);
+
+/* Whether a query of this client is to be answered. `address` is `length` bytes, at most 16. */
+bool fair_admit(struct fair *fair, const void *address, size_t length);
+
+/* A period ends. `overflowed`: the socket was never read empty in it, or not for long. */
+void fair_end_period(struct fair *fair, bool overflowed);
+
+#endif

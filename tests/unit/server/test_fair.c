@@ -1,0 +1,170 @@
+/* Fair shares: simulated periods of a worker that can read or answer only so much. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "fair.h"
+#include "vigie/hash.h"
+
+enum {
+	WORK = 10000, /* queries that a worker can read in a period; one that it drops counts, too */
+	CLIENTS_MAX = 200,
+	PERIODS = 50
+};
+
+struct clients {
+	unsigned count;
+	unsigned asks[CLIENTS_MAX]; /* queries that each sends in a period */
+	unsigned answered[CLIENTS_MAX];
+};
+
+static int setup(void **state)
+{
+	vigie_hash_init();
+	return 0;
+}
+
+/* One period: the clients' queries come evenly mixed, as many as the worker gets to read; a client that has
+ * had its share is the kernel's to drop. Returns whether some were left in the socket. */
+static bool simulate(struct fair *fair, struct clients *clients)
+{
+	bool refused[CLIENTS_MAX] = {false};
+	unsigned sent[CLIENTS_MAX] = {0};
+	unsigned total = 0;
+	unsigned work = 0;
+
+	memset(clients->answered, 0, sizeof(clients->answered));
+	for (unsigned i = 0; i < clients->count; i++)
+		total += clients->asks[i];
+	for (unsigned n = 1; n <= total; n++) {
+		/* Those that are behind their part of what has come so far. */
+		for (uint32_t i = 0; i < clients->count; i++) {
+			if ((uint64_t)sent[i] * total >= (uint64_t)clients->asks[i] * n)
+				continue;
+			sent[i]++;
+			if (refused[i])
+				continue;
+			if (work++ == WORK)
+				return true;
+			refused[i] = !fair_admit(fair, &i, sizeof(i));
+			clients->answered[i] += !refused[i];
+		}
+	}
+	return false;
+}
+
+static void run(struct fair *fair, struct clients *clients, unsigned periods)
+{
+	for (unsigned i = 0; i < periods; i++) {
+		bool overflowed = simulate(fair, clients);
+
+		fair_end_period(fair, overflowed);
+	}
+}
+
+static unsigned sum(const struct clients *clients)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < clients->count; i++)
+		sum += clients->answered[i];
+	return sum;
+}
+
+/* A client that asks twenty times as much as each other loses queries, and they lose (nearly) none. */
+static void test_a_greedy_client_starves_nobody(void **state)
+{
+	struct clients clients = {.count = 11, .asks = {20000}};
+	unsigned answered[CLIENTS_MAX] = {0};
+	struct fair fair;
+
+	for (unsigned i = 1; i < clients.count; i++)
+		clients.asks[i] = 800;
+	fair_init(&fair);
+	run(&fair, &clients, 1);
+	assert_true(clients.answered[1] < 500); /* without limits all lose alike */
+	run(&fair, &clients, 20);
+	for (unsigned period = 0; period < PERIODS; period++) {
+		run(&fair, &clients, 1);
+		for (unsigned i = 0; i < clients.count; i++)
+			answered[i] += clients.answered[i];
+	}
+	/* The limit swings around what the worker can do, and now and then two clients share a bucket. */
+	for (unsigned i = 1; i < clients.count; i++)
+		assert_true(answered[i] >= PERIODS * 800 * 85 / 100);
+	assert_true(answered[0] >= PERIODS * 800); /* and no less than they */
+}
+
+/* Clients that all ask for too much get their equal shares, and nothing is dropped that could be answered. */
+static void test_equals_are_not_limited(void **state)
+{
+	struct clients clients = {.count = 50};
+	struct fair fair;
+
+	for (unsigned i = 0; i < clients.count; i++)
+		clients.asks[i] = 600 + i % 7;
+	fair_init(&fair);
+	for (unsigned period = 0; period < 50; period++) {
+		run(&fair, &clients, 1);
+		assert_true(sum(&clients) >= WORK * 95 / 100);
+	}
+}
+
+static void test_a_single_client_is_not_limited(void **state)
+{
+	struct clients clients = {.count = 1, .asks = {30000}};
+	struct fair fair;
+
+	fair_init(&fair);
+	for (unsigned period = 0; period < 50; period++) {
+		run(&fair, &clients, 1);
+		assert_int_equal(sum(&clients), WORK);
+	}
+}
+
+/* When the flood is over the limit goes. */
+static void test_limits_end(void **state)
+{
+	struct clients clients = {.count = 2, .asks = {30000, 1000}};
+	struct fair fair;
+
+	fair_init(&fair);
+	run(&fair, &clients, 20);
+	assert_true(fair.limit != UINT32_MAX);
+	clients.asks[0] = 2000;
+	run(&fair, &clients, 20);
+	assert_true(fair.limit == UINT32_MAX);
+	assert_int_equal(sum(&clients), 3000);
+}
+
+static void test_lengths_of_addresses(void **state)
+{
+	const uint8_t one[16] = {1};
+	const uint8_t other[16] = {2};
+	struct fair fair;
+
+	fair_init(&fair);
+	fair.limit = 1;
+	assert_true(fair_admit(&fair, one, 16));
+	assert_false(fair_admit(&fair, one, 16));
+	assert_true(fair_admit(&fair, other, 16));
+	assert_true(fair_admit(&fair, one, 4));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_greedy_client_starves_nobody),
+		cmocka_unit_test(test_equals_are_not_limited),
+		cmocka_unit_test(test_a_single_client_is_not_limited),
+		cmocka_unit_test(test_limits_end),
+		cmocka_unit_test(test_lengths_of_addresses),
+	};
+
+	return cmocka_run_group_tests_name("fair", tests, setup, NULL);
+}
