@@ -239,4 +239,5 @@ const struct vigie_directive vigie_directive_kubernetes = {
 	.zone = zone,
 	.ready = ready,
 	.detail = kubernetes_detail,
+	.control = kubernetes_control,
 };

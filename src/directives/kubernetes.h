@@ -64,6 +64,7 @@ static inline bool kubernetes_reports(const struct kubernetes *kubernetes)
 
 /* Hooks of the directive. */
 void kubernetes_metrics(void *instance, struct vigie_metrics *metrics);
+bool kubernetes_control(void *instance, const char *const *words, struct json_t *reply);
 void kubernetes_detail(void *instance, struct vigie_buffer *text);
 
 /* SIGUSR2 has everything listed anew. The handle is owned by the loop once it is stopped. */

@@ -2,6 +2,7 @@
 #include "directives.h"
 #include "request_metrics.h"
 #include "vigie/http.h"
+#include "vigie/keep.h"
 #include "vigie/log.h"
 #include "vigie/metrics.h"
 #include "vigie/process_metrics.h"
@@ -46,7 +47,8 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 
 static unsigned respond(void *argument, struct vigie_http_response *response)
 {
-	const struct vigie_process *process = argument;
+	const struct prometheus *prometheus = argument;
+	const struct vigie_process *process = prometheus->block->process;
 	struct vigie_metrics *metrics = vigie_metrics_new();
 	enum vigie_status status = VIGIE_ENOMEM;
 
@@ -65,9 +67,11 @@ static void stop(void *instance)
 	struct prometheus *prometheus = instance;
 
 	if (prometheus->serves)
-		vigie_http_stop(prometheus->block->process->http, prometheus->address, "/metrics");
+		vigie_http_stop(prometheus->block->process->http, prometheus->address, "/metrics",
+				prometheus);
 	prometheus->serves = false;
-	request_metrics_free(prometheus->requests);
+	if (prometheus->requests)
+		vigie_keep_release(prometheus->block->process->keep, prometheus->requests);
 	prometheus->requests = NULL;
 }
 
@@ -77,11 +81,11 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	struct vigie_error reason;
 	enum vigie_status status;
 
-	prometheus->requests = request_metrics_new(block);
+	prometheus->requests = request_metrics_acquire(block);
 	if (!prometheus->requests)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	status = vigie_http_serve(block->process->http, prometheus->address, "/metrics", respond,
-				  block->process, &reason);
+	status = vigie_http_serve(block->process->http, prometheus->address, "/metrics", respond, prometheus,
+				  &reason);
 	prometheus->serves = status == VIGIE_OK;
 	if (status == VIGIE_OK || status == VIGIE_EEXIST)
 		return VIGIE_OK; /* one page tells of all blocks */

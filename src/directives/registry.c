@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "directives.h"
+#include "vigie/buffer.h"
 #include "words.h"
 
 /* CoreDNS' chain order (its plugin.cfg); `workers`, which is vigie's own and not in the chain, stands first.
@@ -10,11 +11,13 @@
 /* clang-format off */
 const struct vigie_directive *const vigie_directives[] = {
 	&vigie_directive_workers,
+	&vigie_directive_control,
 	&vigie_directive_root,
 	&vigie_directive_metadata,
 	&vigie_directive_cancel,
 	&vigie_directive_timeouts,
 	&vigie_directive_multisocket,
+	&vigie_directive_reload,
 	&vigie_directive_nsid,
 	&vigie_directive_bufsize,
 	&vigie_directive_bind,
@@ -123,4 +126,24 @@ const char *vigie_block_path(const struct vigie_block *block, const char *path)
 	if (joined)
 		snprintf(joined, length, "%s/%s", block->root, path);
 	return joined;
+}
+
+static enum vigie_status append_word(struct vigie_buffer *text, char mark, const char *word)
+{
+	enum vigie_status status = vigie_buffer_append(text, &mark, 1);
+
+	return status ? status : vigie_buffer_append(text, word, strlen(word));
+}
+
+enum vigie_status vigie_statement_text(const struct vigie_statement *statement, struct vigie_buffer *text)
+{
+	enum vigie_status status = append_word(text, '\n', statement->name.text);
+
+	for (size_t i = 0; i < statement->arg_count && !status; i++)
+		status = append_word(text, '\t', statement->args[i].text);
+	if (!status && statement->body)
+		status = append_word(text, '{', "");
+	for (size_t i = 0; i < statement->body_count && !status; i++)
+		status = vigie_statement_text(&statement->body[i], text);
+	return status || !statement->body ? status : append_word(text, '}', "");
 }

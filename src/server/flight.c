@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "explain.h"
 #include "pending.h"
 #include "tcp.h"
 #include "udp.h"
@@ -61,7 +62,11 @@ static bool go_on_from(struct flight *flight, const struct link *link, enum vigi
 {
 	const struct block *block = flight->block;
 
-	while (verdict == VIGIE_NEXT) {
+	for (;;) {
+		if (flight->request.trace && link->directive)
+			explain_step(flight, link->directive->name, verdict);
+		if (verdict != VIGIE_NEXT)
+			break;
 		flight->position = link->next;
 		if (link->next == block->chain_count) {
 			/* Nobody on the chain answers for this name. */
@@ -96,9 +101,16 @@ bool flight_run(struct flight *flight)
 {
 	const struct zone_table *zones = flight->origin.listener->zones;
 
+	if (flight->query.class == VIGIE_CLASS_CH && explain_is_asked(flight)) {
+		flight->block = &explain_block;
+		flight->position = 0;
+		return flight_go_on(flight, explain_serve(flight));
+	}
 	flight->block = zone_table_get(zones, &flight->query.name);
 	if (flight->block && flight->block->setup.view_holds)
 		flight->block = zone_table_select(zones, &flight->query.name, view_takes, flight);
+	if (flight->request.trace)
+		explain_enter(flight);
 	if (!flight->block) {
 		worker_of(flight->request.worker)->counters.unserved++;
 		flight->answer.rcode = VIGIE_RCODE_REFUSED;
@@ -133,6 +145,7 @@ struct vigie_pending *flight_suspend(struct flight *flight, size_t held_length)
 		.rotation = flight->request.rotation,
 		.began_us = flight->request.began_us,
 		.deadline_us = flight->request.deadline_us,
+		.trace = flight->request.trace,
 		.silent = flight->request.silent,
 		.held = flight->answer,
 		.held_length = held_length,
@@ -203,6 +216,7 @@ static void flight_restore(struct flight *flight, const struct vigie_pending *pe
 	flight->request.rotation = pending->rotation;
 	flight->request.began_us = pending->began_us;
 	flight->request.deadline_us = pending->deadline_us;
+	flight->request.trace = pending->trace;
 	flight->request.silent = pending->silent;
 	if (pending->held_length > 0) {
 		flight->answer = pending->held;
@@ -354,7 +368,17 @@ bool flight_inner_begin(struct flight *inner, const struct flight *flight, enum 
 	flight_begin(inner, worker, channel, buffer, VIGIE_MESSAGE_MAX);
 	inner->inner = true;
 	inner->request.depth = depth;
+	inner->request.trace = flight->request.trace;
 	return true;
+}
+
+/* The trace is gone before the requests that wrote it. */
+static void forget_trace(struct worker *worker, const struct vigie_trace *trace)
+{
+	for (struct vigie_pending *pending = worker->pendings; trace && pending; pending = pending->next) {
+		if (pending->trace == trace)
+			pending->trace = NULL;
+	}
 }
 
 /* Tells the asking request of the end of an inner one, or lets it wait for that. */
@@ -367,9 +391,11 @@ static enum vigie_verdict inner_end(struct flight *flight, struct flight *inner,
 		return tell(flight, inner, passed, done, ready ? vigie_answer_end(&inner->answer) : 0,
 			    argument);
 	waiting = flight_suspend(flight, flight->answer.length);
-	if (!waiting)
+	if (!waiting) {
 		/* The inner one will end without anybody waiting. */
+		forget_trace(worker_of(flight->request.worker), flight->request.trace);
 		return done(&flight->request, NULL, 0, argument);
+	}
 	inner->suspended->passed = passed;
 	inner->suspended->parent = waiting;
 	inner->suspended->done = done;
@@ -452,11 +478,22 @@ void flight_forget_connection(struct worker *worker, struct connection *connecti
 	}
 }
 
+bool flight_is_used(const struct worker *worker, const struct vigie_process *process)
+{
+	for (const struct vigie_pending *pending = worker->pendings; pending; pending = pending->next) {
+		if (pending->block && pending->block->setup.process != process)
+			return true;
+	}
+	return false;
+}
+
 void flight_abandon(struct worker *worker)
 {
 	while (worker->pendings) {
 		struct vigie_pending *pending = worker->pendings;
 
+		if (pending->block == &explain_block)
+			free(pending->trace);
 		if (pending->abandoned)
 			pending->abandoned(pending->abandoned_argument);
 		pending_free(pending);

@@ -21,6 +21,7 @@ struct vigie_pending {
 	uint32_t rotation;
 	uint64_t began_us;
 	uint64_t deadline_us;
+	struct vigie_trace *trace;
 	bool silent;
 
 	/* The answer so far, for a request that waits for a look-up: its bytes stand behind the packet. */
