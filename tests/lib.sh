@@ -4,7 +4,7 @@
 # What building vigie needs on Debian 12 (meson.build says what for), and what testing it needs beyond that.
 BUILD_PACKAGES=(build-essential meson ninja-build pkg-config libuv1-dev libcurl4-openssl-dev libjansson-dev
 	liburcu-dev libsodium-dev libyaml-dev libmicrohttpd-dev libpcre2-dev libldns-dev
-	libssl-dev)
+	libssl-dev libprotobuf-c-dev protobuf-c-compiler)
 TEST_PACKAGES=(libcmocka-dev clang libclang-rt-14-dev llvm-14 clang-format-14 python3 python3-venv bind9-dnsutils
 	openssl git valgrind ldnsutils knot-dnsutils
 	prometheus)

@@ -69,6 +69,7 @@ struct vigie_watch_options {
 struct vigie_watch_state {
 	bool synced;
 	uint64_t last_seen_ms; /* vigie_clock_ms of the last byte that proved the stream alive; 0: never */
+	bool proto;            /* the last bytes were in protobuf, not in JSON */
 	char version[64];      /* resourceVersion to resume from */
 	char trouble[256];     /* what is wrong now, in words; "" when all is well */
 	uint64_t lists;        /* lists (or initial streams) begun */

@@ -25,8 +25,9 @@ static void add_line(const struct kubernetes *kubernetes, enum vigie_kind kind, 
 			  vigie_kind_text(kind), state.synced ? "synced" : "not synced yet");
 	if (state.last_seen_ms)
 		length += snprintf(line + length, sizeof(line) - (size_t)length,
-				   ", last heard of %" PRIu64 " s ago, at version %.64s",
-				   (vigie_clock_ms() - state.last_seen_ms) / 1000, state.version);
+				   ", last heard of %" PRIu64 " s ago, at version %.64s, in %s",
+				   (vigie_clock_ms() - state.last_seen_ms) / 1000, state.version,
+				   state.proto ? "protobuf" : "JSON");
 	if (state.trouble[0])
 		length += snprintf(line + length, sizeof(line) - (size_t)length, ", %s", state.trouble);
 	vigie_buffer_append(text, line, (size_t)length);

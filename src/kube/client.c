@@ -69,8 +69,10 @@ static void finish(struct client_request *request, CURLcode code)
 	result.retry_after_s = (long)retry_after;
 	if (code != CURLE_OK && !request->refused)
 		result.trouble = request->trouble[0] ? request->trouble : curl_easy_strerror(code);
-	if (request->body.length > 0 && vigie_buffer_append(&request->body, "", 1) == VIGIE_OK)
+	if (request->body.length > 0 && vigie_buffer_append(&request->body, "", 1) == VIGIE_OK) {
 		result.body = (const char *)request->body.data;
+		result.body_length = request->body.length - 1;
+	}
 	request->done(request->argument, &result);
 	request_free(request);
 }
@@ -381,8 +383,8 @@ static void set_options(struct client_request *request)
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
 }
 
-struct client_request *client_get(struct client *client, const char *path, client_data *data,
-				  client_done *done, void *argument)
+struct client_request *client_get(struct client *client, const char *path, const char *accept,
+				  client_data *data, client_done *done, void *argument)
 {
 	struct client_request *request = calloc(1, sizeof(*request));
 
@@ -394,8 +396,8 @@ struct client_request *client_get(struct client *client, const char *path, clien
 	request->argument = argument;
 	vigie_buffer_init(&request->body, CLIENT_BODY_MAX + 1);
 	request->easy = curl_easy_init();
-	if (!request->easy || !add_header(request, "Accept: application/json") ||
-	    !set_authorization(request) || !set_url(request, path))
+	if (!request->easy || !add_header(request, accept) || !set_authorization(request) ||
+	    !set_url(request, path))
 		goto fail;
 	set_options(request);
 	if (curl_multi_add_handle(client->multi, request->easy) == CURLM_OK)
@@ -404,6 +406,15 @@ struct client_request *client_get(struct client *client, const char *path, clien
 fail:
 	request_free(request);
 	return NULL;
+}
+
+bool client_is_proto(const struct client_request *request)
+{
+	static const char proto[] = "application/vnd.kubernetes.protobuf";
+	const char *type = NULL;
+
+	curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &type);
+	return type && strncmp(type, proto, sizeof(proto) - 1) == 0;
 }
 
 void client_cancel(struct client_request *request)

@@ -21,6 +21,7 @@ struct client_result {
 	long retry_after_s;  /* Retry-After; 0: none */
 	const char *trouble; /* in words, when status is 0 or the response broke off; NULL otherwise */
 	const char *body;    /* of a status other than 200, terminated; never NULL */
+	size_t body_length;  /* without the terminator */
 };
 
 struct client_request;
@@ -38,9 +39,12 @@ struct client *client_new(uv_loop_t *loop, struct vigie_kube_config *config);
 /* All requests must have ended or been cancelled; the memory goes when the loop has closed the handles. */
 void client_close(struct client *client);
 
-/* GET of `path` (with its query) under the server's URL. NULL when memory is out. */
-struct client_request *client_get(struct client *client, const char *path, client_data *data,
-				  client_done *done, void *argument);
+/* GET of `path` (with its query) under the server's URL, with the header line `accept`. NULL when memory is
+ * out. */
+struct client_request *client_get(struct client *client, const char *path, const char *accept,
+				  client_data *data, client_done *done, void *argument);
+/* Whether the response is in Kubernetes' protobuf, by its Content-Type. */
+bool client_is_proto(const struct client_request *request);
 void client_cancel(struct client_request *request);
 
 /* The server refused the token: read the file again before the next request. */

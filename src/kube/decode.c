@@ -4,9 +4,9 @@
 #include <string.h>
 #include <time.h>
 
-enum {
-	ADDRESSES_MAX = 100 /* of one endpoint or pod: the API's own limit */
-};
+const char decode_service_label[] = "kubernetes.io/service-name";
+const char decode_trigger_annotation[] = "endpoints.kubernetes.io/last-change-trigger-time";
+const char decode_end_annotation[] = "k8s.io/initial-events-end";
 
 /* What every reader below needs; the first failure is kept. */
 struct decoder {
@@ -124,9 +124,8 @@ static enum vigie_status get_ports(struct decoder *decoder, const json_t *json,
 	return VIGIE_OK;
 }
 
-/* One of clusterIPs: "" is not allocated yet, "None" is headless. */
-static enum vigie_status take_cluster_ip(struct decoder *decoder, struct vigie_service *service,
-					 const char *text)
+enum vigie_status decode_cluster_ip(struct vigie_service *service, const char *text,
+				    struct vigie_error *error)
 {
 	struct vigie_address *address = &service->addresses[service->address_count];
 
@@ -139,8 +138,8 @@ static enum vigie_status take_cluster_ip(struct decoder *decoder, struct vigie_s
 	if (service->address_count == 2)
 		return VIGIE_OK;
 	if (vigie_address_from_text(address, text))
-		return vigie_error_set(decoder->error, VIGIE_EINVAL,
-				       "'clusterIPs' holds '%.64s', which is no address", text);
+		return vigie_error_set(error, VIGIE_EINVAL, "'clusterIPs' holds '%.64s', which is no address",
+				       text);
 	if (service->address_count == 1 &&
 	    vigie_address_is_v4(&service->addresses[0]) == vigie_address_is_v4(address))
 		return VIGIE_OK; /* at most one a family */
@@ -172,12 +171,12 @@ static enum vigie_status decode_service(struct decoder *decoder, const json_t *j
 	if (status || service->type == VIGIE_SERVICE_EXTERNAL_NAME)
 		return status;
 	if (!addresses || json_array_size(addresses) == 0)
-		return take_cluster_ip(decoder, service, text);
+		return decode_cluster_ip(service, text, decoder->error);
 	for (size_t i = 0; i < json_array_size(addresses) && !status; i++) {
 		const json_t *address = json_array_get(addresses, i);
 
 		status = json_is_string(address)
-				 ? take_cluster_ip(decoder, service, json_string_value(address))
+				 ? decode_cluster_ip(service, json_string_value(address), decoder->error)
 				 : wrong_type(decoder, "clusterIPs");
 	}
 	return status;
@@ -213,7 +212,7 @@ static enum vigie_status take_endpoint(struct decoder *decoder, const json_t *js
 		return status;
 	if (conditions && json_is_false(json_object_get(conditions, "ready")))
 		endpoint.ready = false; /* true and unknown are served */
-	for (size_t i = 0; i < json_array_size(addresses) && i < ADDRESSES_MAX; i++) {
+	for (size_t i = 0; i < json_array_size(addresses) && i < DECODE_ADDRESSES_MAX; i++) {
 		const json_t *address = json_array_get(addresses, i);
 
 		if (!json_is_string(address))
@@ -231,13 +230,12 @@ static size_t count_addresses(const json_t *endpoints)
 	for (size_t i = 0; i < json_array_size(endpoints); i++) {
 		size_t of_this = json_array_size(json_object_get(json_array_get(endpoints, i), "addresses"));
 
-		count += of_this < ADDRESSES_MAX ? of_this : ADDRESSES_MAX;
+		count += of_this < DECODE_ADDRESSES_MAX ? of_this : DECODE_ADDRESSES_MAX;
 	}
 	return count;
 }
 
-/* An RFC 3339 time with or without a fraction, in UTC; 0 when it is none. */
-static double read_time(const char *text)
+double decode_time(const char *text)
 {
 	struct tm tm = {0};
 	const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
@@ -253,8 +251,6 @@ static double read_time(const char *text)
 	return strcmp(rest, "Z") == 0 ? (double)timegm(&tm) + fraction : 0;
 }
 
-static const char trigger_annotation[] = "endpoints.kubernetes.io/last-change-trigger-time";
-
 static enum vigie_status decode_slice(struct decoder *decoder, const json_t *json,
 				      struct decoded_object *object)
 {
@@ -264,9 +260,10 @@ static enum vigie_status decode_slice(struct decoder *decoder, const json_t *jso
 	const char *type;
 	enum vigie_status status = get_text(decoder, json, "addressType", &type);
 
-	slice->triggered = read_time(json_string_value(json_object_get(
-		json_object_get(json_object_get(json, "metadata"), "annotations"), trigger_annotation)));
-	slice->service = find_label(&object->labels, "kubernetes.io/service-name");
+	slice->triggered = decode_time(json_string_value(
+		json_object_get(json_object_get(json_object_get(json, "metadata"), "annotations"),
+				decode_trigger_annotation)));
+	slice->service = find_label(&object->labels, decode_service_label);
 	if (!status && (!slice->service || !*slice->service || (type && strcmp(type, "FQDN") == 0)))
 		object->skip = true;
 	if (!status)
@@ -286,7 +283,7 @@ static enum vigie_status decode_slice(struct decoder *decoder, const json_t *jso
 
 static enum vigie_status decode_pod(struct decoder *decoder, const json_t *json, struct vigie_pod *pod)
 {
-	struct vigie_address *list = vigie_arena_alloc(decoder->arena, ADDRESSES_MAX * sizeof(*list));
+	struct vigie_address *list = vigie_arena_alloc(decoder->arena, DECODE_ADDRESSES_MAX * sizeof(*list));
 	const json_t *status_json;
 	const json_t *addresses = NULL;
 	const char *text = NULL;
@@ -301,7 +298,7 @@ static enum vigie_status decode_pod(struct decoder *decoder, const json_t *json,
 	if (status)
 		return status;
 	pod->addresses = list;
-	for (size_t i = 0; i < json_array_size(addresses) && pod->address_count < ADDRESSES_MAX; i++) {
+	for (size_t i = 0; i < json_array_size(addresses) && pod->address_count < DECODE_ADDRESSES_MAX; i++) {
 		const char *ip;
 
 		status = get_text(decoder, json_array_get(addresses, i), "ip", &ip);
@@ -395,4 +392,67 @@ enum vigie_status decode_put(struct vigie_cluster *cluster, enum vigie_kind kind
 		break;
 	}
 	return VIGIE_EINVAL;
+}
+
+enum event_type decode_event_type(const char *text)
+{
+	static const struct {
+		const char *text;
+		enum event_type type;
+	} types[] = {{"ADDED", EVENT_PUT},
+		     {"MODIFIED", EVENT_PUT},
+		     {"DELETED", EVENT_DELETED},
+		     {"BOOKMARK", EVENT_BOOKMARK},
+		     {"ERROR", EVENT_ERROR}};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+		if (strcmp(types[i].text, text) == 0)
+			return types[i].type;
+	}
+	return EVENT_UNKNOWN;
+}
+
+static void read_status(struct decoded_event *event, const json_t *status)
+{
+	json_int_t retry =
+		json_integer_value(json_object_get(json_object_get(status, "details"), "retryAfterSeconds"));
+	const char *message = json_string_value(json_object_get(status, "message"));
+	json_int_t code = json_integer_value(json_object_get(status, "code"));
+
+	event->code = code > 0 && code < 1000 ? (int)code : 500;
+	event->retry_after_s = retry > 0 ? (uint64_t)retry : 0;
+	event->message = message ? message : "";
+}
+
+enum vigie_status decode_event_json(struct decoded_event *event, enum vigie_kind kind, const char *text,
+				    size_t length, struct vigie_arena *arena)
+{
+	const json_t *object;
+	const json_t *metadata;
+	const char *type;
+	const char *end;
+
+	memset(event, 0, sizeof(*event));
+	event->json = json_loadb(text, length, 0, NULL);
+	object = json_object_get(event->json, "object");
+	type = json_string_value(json_object_get(event->json, "type"));
+	if (!type || !json_is_object(object))
+		return VIGIE_EINVAL;
+	event->type = decode_event_type(type);
+	metadata = json_object_get(object, "metadata");
+	event->version = json_string_value(json_object_get(metadata, "resourceVersion"));
+	if (event->type == EVENT_ERROR)
+		read_status(event, object);
+	if (event->type == EVENT_PUT || event->type == EVENT_DELETED)
+		event->status = decode_object(&event->object, kind, object, arena, &event->error);
+	end = json_string_value(
+		json_object_get(json_object_get(metadata, "annotations"), decode_end_annotation));
+	event->initial_end = event->type == EVENT_BOOKMARK && end && strcmp(end, "true") == 0;
+	return VIGIE_OK;
+}
+
+void decode_event_fini(struct decoded_event *event)
+{
+	json_decref(event->json);
+	event->json = NULL;
 }

@@ -22,6 +22,7 @@ static const char pods_fields[] =
 	"status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed%2Cstatus.phase%21%3DUnknown";
 
 static enum vigie_status on_event(void *argument, const char *json, size_t length);
+static enum vigie_status on_frame(void *argument, const uint8_t *frame, size_t length);
 static enum vigie_status on_item(void *argument, const char *json, size_t length);
 static enum vigie_status on_page(void *argument, const char *json, size_t length);
 
@@ -30,6 +31,7 @@ enum vigie_status reflector_init(struct reflector *reflector, enum vigie_kind ki
 {
 	*reflector = (struct reflector){.kind = kind, .cluster = cluster, .selector = selector};
 	json_cut_init(&reflector->cut, JSON_CUT_STREAM, on_event, NULL, reflector);
+	proto_cut_init(&reflector->frames, on_frame, reflector);
 	reflector->arena = vigie_arena_new();
 	return reflector->arena ? VIGIE_OK : VIGIE_ENOMEM;
 }
@@ -37,6 +39,7 @@ enum vigie_status reflector_init(struct reflector *reflector, enum vigie_kind ki
 void reflector_fini(struct reflector *reflector)
 {
 	json_cut_fini(&reflector->cut);
+	proto_cut_fini(&reflector->frames);
 	vigie_arena_free(reflector->arena);
 }
 
@@ -49,6 +52,14 @@ bool reflector_is_listing(const struct reflector *reflector)
 {
 	return reflector->request == REFLECTOR_LIST ||
 	       (reflector->request == REFLECTOR_WATCH_LIST && reflector->initial);
+}
+
+/* Lists are asked for in JSON: their items can be cut out of the stream one by one. */
+const char *reflector_accept(const struct reflector *reflector)
+{
+	return reflector->request == REFLECTOR_LIST
+		       ? "Accept: application/json"
+		       : "Accept: application/vnd.kubernetes.protobuf;stream=watch, application/json";
 }
 
 /* "list" or "watch", for the log. */
@@ -102,6 +113,8 @@ void reflector_begin(struct reflector *reflector, char *path, size_t size)
 		snprintf(path + at, size - at, "&fieldSelector=%s", pods_fields);
 
 	json_cut_fini(&reflector->cut);
+	proto_cut_fini(&reflector->frames);
+	proto_cut_init(&reflector->frames, on_frame, reflector);
 	if (reflector->request == REFLECTOR_LIST)
 		json_cut_init(&reflector->cut, JSON_CUT_LIST, on_item, on_page, reflector);
 	else
@@ -126,6 +139,7 @@ uint64_t reflector_silence_ms(const struct reflector *reflector, uint64_t now_ms
 static void recover(struct reflector *reflector)
 {
 	reflector->failures = 0;
+	reflector->backoff_ms = 0;
 	reflector->bad_token = false;
 	if (reflector->trouble[0] == 0)
 		return;
@@ -152,97 +166,100 @@ static void bad_object(struct reflector *reflector, const struct decoded_object 
 		  object->name ? object->name : "?", reason);
 }
 
-static const char *version_of(const json_t *object)
+/* Puts or deletes one object. Always goes on: one bad object must not stop the others. `status` and `error`
+ * say how its decoding went. */
+static void take_object(struct reflector *reflector, const struct decoded_object *object, bool deleted,
+			enum vigie_status status, const struct vigie_error *error)
 {
-	return json_string_value(json_object_get(json_object_get(object, "metadata"), "resourceVersion"));
-}
-
-/* Decodes and puts, or deletes, one object. Always goes on: one bad object must not stop the others. */
-static void take_object(struct reflector *reflector, const json_t *json, bool deleted)
-{
-	struct decoded_object object;
-	struct vigie_error error;
-	enum vigie_status status;
-
-	vigie_arena_reset(reflector->arena);
 	reflector->events++;
-	status = decode_object(&object, reflector->kind, json, reflector->arena, &error);
 	if (status) {
-		bad_object(reflector, &object, error.text);
+		bad_object(reflector, object, error->text);
 		return;
 	}
 	if (deleted) {
-		vigie_cluster_delete(reflector->cluster, reflector->kind, object.namespace, object.name);
+		vigie_cluster_delete(reflector->cluster, reflector->kind, object->namespace, object->name);
 		return;
 	}
-	status = decode_put(reflector->cluster, reflector->kind, &object);
+	status = decode_put(reflector->cluster, reflector->kind, object);
 	if (status)
-		bad_object(reflector, &object, vigie_status_text(status));
-}
-
-static void take_bookmark(struct reflector *reflector, const json_t *object)
-{
-	const json_t *annotations = json_object_get(json_object_get(object, "metadata"), "annotations");
-	const char *end = json_string_value(json_object_get(annotations, "k8s.io/initial-events-end"));
-
-	if (!reflector->initial || !end || strcmp(end, "true") != 0)
-		return;
-	reflector->initial = false;
-	complete(reflector, version_of(object));
+		bad_object(reflector, object, vigie_status_text(status));
 }
 
 /* An ERROR event ends the stream; its Status says what to do. */
-static enum vigie_status take_error(struct reflector *reflector, const json_t *status)
+static enum vigie_status take_error(struct reflector *reflector, const struct decoded_event *event)
 {
-	const json_t *retry = json_object_get(json_object_get(status, "details"), "retryAfterSeconds");
-	const char *message = json_string_value(json_object_get(status, "message"));
-	json_int_t code = json_integer_value(json_object_get(status, "code"));
-
-	reflector->error_code = code > 0 && code < 1000 ? (int)code : 500;
-	reflector->error_retry_s = json_integer_value(retry) > 0 ? (uint64_t)json_integer_value(retry) : 0;
-	snprintf(reflector->error_text, sizeof(reflector->error_text), "%s", message ? message : "");
+	reflector->error_code = event->code;
+	reflector->error_retry_s = event->retry_after_s;
+	snprintf(reflector->error_text, sizeof(reflector->error_text), "%s", event->message);
 	return VIGIE_ENOENT;
+}
+
+static enum vigie_status take_event(struct reflector *reflector, const struct decoded_event *event)
+{
+	reflector->fed = true;
+	if (event->type == EVENT_ERROR)
+		return take_error(reflector, event);
+	if (event->type == EVENT_PUT || event->type == EVENT_DELETED)
+		take_object(reflector, &event->object, event->type == EVENT_DELETED, event->status,
+			    &event->error);
+	if (reflector->initial && event->type == EVENT_BOOKMARK && event->initial_end) {
+		reflector->initial = false;
+		complete(reflector, event->version);
+	}
+	/* The versions of initial events are in no order: only their end gives one to resume from. */
+	if (!reflector->initial && event->version)
+		snprintf(reflector->version, sizeof(reflector->version), "%s", event->version);
+	if (!reflector->initial)
+		recover(reflector);
+	return VIGIE_OK;
 }
 
 static enum vigie_status on_event(void *argument, const char *text, size_t length)
 {
 	struct reflector *reflector = argument;
-	enum vigie_status status = VIGIE_OK;
-	json_t *event = json_loadb(text, length, 0, NULL);
-	const json_t *object = json_object_get(event, "object");
-	const char *type = json_string_value(json_object_get(event, "type"));
+	struct decoded_event event;
+	enum vigie_status status;
 
-	if (!event || !type || !json_is_object(object)) {
-		json_decref(event);
-		return VIGIE_EINVAL;
-	}
-	reflector->fed = true;
-	if (strcmp(type, "ERROR") == 0) {
-		status = take_error(reflector, object);
-	} else {
-		if (strcmp(type, "BOOKMARK") == 0)
-			take_bookmark(reflector, object);
-		else if (strcmp(type, "ADDED") == 0 || strcmp(type, "MODIFIED") == 0)
-			take_object(reflector, object, false);
-		else if (strcmp(type, "DELETED") == 0)
-			take_object(reflector, object, true);
-		/* The versions of initial events are in no order: only their end gives one to resume from. */
-		if (!reflector->initial && version_of(object))
-			snprintf(reflector->version, sizeof(reflector->version), "%s", version_of(object));
-		if (!reflector->initial)
-			recover(reflector);
-	}
-	json_decref(event);
+	vigie_arena_reset(reflector->arena);
+	status = decode_event_json(&event, reflector->kind, text, length, reflector->arena);
+	if (!status)
+		status = take_event(reflector, &event);
+	decode_event_fini(&event);
 	return status;
+}
+
+static enum vigie_status on_frame(void *argument, const uint8_t *frame, size_t length)
+{
+	struct reflector *reflector = argument;
+	struct decoded_event event;
+	enum vigie_status status;
+
+	vigie_arena_reset(reflector->arena);
+	status = decode_event_proto(&event, reflector->kind, frame, length, reflector->arena);
+	if (!status)
+		status = take_event(reflector, &event);
+	decode_event_fini(&event);
+	return status;
+}
+
+static const char *version_of(const json_t *object)
+{
+	return json_string_value(json_object_get(json_object_get(object, "metadata"), "resourceVersion"));
 }
 
 static enum vigie_status on_item(void *argument, const char *text, size_t length)
 {
+	struct reflector *reflector = argument;
 	json_t *json = json_loadb(text, length, 0, NULL);
+	struct decoded_object object;
+	struct vigie_error error;
+	enum vigie_status status;
 
 	if (!json)
 		return VIGIE_EINVAL;
-	take_object(argument, json, false);
+	vigie_arena_reset(reflector->arena);
+	status = decode_object(&object, reflector->kind, json, reflector->arena, &error);
+	take_object(reflector, &object, false, status, &error);
 	json_decref(json);
 	return VIGIE_OK;
 }
@@ -266,19 +283,28 @@ static enum vigie_status on_page(void *argument, const char *text, size_t length
 	return VIGIE_OK;
 }
 
-bool reflector_data(struct reflector *reflector, const char *bytes, size_t length)
+bool reflector_data(struct reflector *reflector, bool proto, const char *bytes, size_t length)
 {
 	reflector->seen_ms = reflector->last_seen_ms = vigie_clock_ms();
+	reflector->proto = proto;
+	if (proto)
+		return reflector->request != REFLECTOR_LIST &&
+		       proto_cut_feed(&reflector->frames, (const uint8_t *)bytes, length) == VIGIE_OK;
 	return json_cut_feed(&reflector->cut, bytes, length) == VIGIE_OK;
 }
 
 /* The message of a Status in an error's body, or its first words. */
-static void read_message(const char *body, char *text, size_t size)
+static void read_message(struct reflector *reflector, const struct client_result *result, char *text,
+			 size_t size)
 {
-	json_t *json = json_loads(body, 0, NULL);
+	json_t *json = json_loadb(result->body, result->body_length, 0, NULL);
 	const char *message = json_string_value(json_object_get(json, "message"));
 
-	snprintf(text, size, "%s", message ? message : body);
+	vigie_arena_reset(reflector->arena);
+	if (!message)
+		message = decode_message_proto((const uint8_t *)result->body, result->body_length,
+					       reflector->arena);
+	snprintf(text, size, "%s", message ? message : result->body);
 	json_decref(json);
 }
 
@@ -324,8 +350,11 @@ static void report(struct reflector *reflector, int status, const char *text)
  * server asked for. */
 static uint64_t back_off(struct reflector *reflector, uint64_t most_ms, uint64_t retry_after_s)
 {
-	uint64_t wait = REFLECTOR_BACKOFF_MS;
+	uint64_t wait;
 
+	if (reflector->failures == 0 && reflector->backoff_ms == 0)
+		reflector->backoff_ms = REFLECTOR_BACKOFF_MS;
+	wait = reflector->backoff_ms;
 	for (unsigned i = 0; i < reflector->failures && wait < most_ms; i++)
 		wait *= 2;
 	if (wait > most_ms)
@@ -377,7 +406,8 @@ static uint64_t end_refused(struct reflector *reflector, int status, const char 
 /* The response came and ended, well or not. */
 static uint64_t end_stream(struct reflector *reflector, const struct client_result *result)
 {
-	bool whole = result->complete && json_cut_is_between(&reflector->cut);
+	bool whole = result->complete && json_cut_is_between(&reflector->cut) &&
+		     proto_cut_is_between(&reflector->frames);
 	uint64_t lasted = vigie_clock_ms() - reflector->began_ms;
 
 	if (whole && !reflector_is_listing(reflector) && (reflector->fed || lasted >= REFLECTOR_SHORT_MS))
@@ -399,12 +429,21 @@ uint64_t reflector_end(struct reflector *reflector, const struct client_result *
 
 	*refresh_token = false;
 	if (result->status == 0) {
+		if (!reflector->unreachable)
+			reflector->failures = 0;
+		reflector->unreachable = true;
+		reflector->backoff_ms = REFLECTOR_BACKOFF_MS;
 		report(reflector, 0, result->trouble ? result->trouble : "no response");
 		return back_off(reflector, REFLECTOR_REFUSED_MAX_MS, 0);
 	}
 	reflector->last_seen_ms = vigie_clock_ms();
+	if (reflector->unreachable) {
+		reflector->unreachable = false;
+		reflector->failures = 0;
+		reflector->backoff_ms = REFLECTOR_RETURN_MS;
+	}
 	if (result->status != 200) {
-		read_message(result->body, text, sizeof(text));
+		read_message(reflector, result, text, sizeof(text));
 		return end_refused(reflector, (int)result->status, text, (uint64_t)result->retry_after_s,
 				   refresh_token);
 	}

@@ -5,6 +5,7 @@
 
 #include "client.h"
 #include "json_cut.h"
+#include "proto_cut.h"
 #include "vigie/arena.h"
 #include "vigie/kube.h"
 
@@ -13,7 +14,9 @@ enum {
 	REFLECTOR_WATCH_LEAST_S = 300, /* timeoutSeconds of a watch: from this … */
 	REFLECTOR_WATCH_SPREAD_S =
 		300, /* … to this more, by chance, so that replicas do not reconnect together */
-	REFLECTOR_BACKOFF_MS = 800,       /* client-go's back-off: this, doubled for each failure … */
+	REFLECTOR_BACKOFF_MS = 800, /* client-go's back-off: this, doubled for each failure … */
+	REFLECTOR_RETURN_MS =
+		100, /* the same from a server that is back: it refuses us until it knows the roles */
 	REFLECTOR_BACKOFF_MAX_MS = 30000, /* … up to this; by chance up to twice as long */
 	REFLECTOR_REFUSED_MAX_MS =
 		1000, /* nobody listens (the server restarts): asked again soon, it costs it nothing */
@@ -33,6 +36,7 @@ struct reflector {
 
 	enum reflector_request request; /* the current one, or the last */
 	struct json_cut cut;
+	struct proto_cut frames;
 	struct vigie_arena *arena;
 	char version[64];     /* resourceVersion to go on from; "": list */
 	char next_page[1024]; /* the list's continue token; "": begin anew */
@@ -42,7 +46,10 @@ struct reflector {
 	bool fed;             /* the request brought an event */
 	bool bad_token;       /* the last request was refused for its token */
 	bool synced;
+	bool proto;            /* the last bytes were in protobuf */
 	unsigned failures;     /* in a row */
+	bool unreachable;      /* the last ones found no server */
+	uint64_t backoff_ms;   /* the first wait of this row */
 	uint64_t began_ms;     /* the current request */
 	uint64_t seen_ms;      /* its last byte */
 	uint64_t last_seen_ms; /* the last byte of any that proved the server alive */
@@ -74,8 +81,12 @@ bool reflector_is_listing(const struct reflector *reflector);
 /* Begins the next request and writes its path and query to `path`. */
 void reflector_begin(struct reflector *reflector, char *path, size_t size);
 
-/* Takes bytes of the response. False: it must be ended. The caller publishes the cluster afterwards. */
-bool reflector_data(struct reflector *reflector, const char *bytes, size_t length);
+/* The header line that says what the request that began takes. Static storage. */
+const char *reflector_accept(const struct reflector *reflector);
+
+/* Takes bytes of the response, in protobuf or JSON. False: it must be ended. The caller publishes the cluster
+ * afterwards. */
+bool reflector_data(struct reflector *reflector, bool proto, const char *bytes, size_t length);
 
 /* The request has ended. Returns how long to wait before the next, in milliseconds. `refresh_token` is set
  * when the token must be read again. */

@@ -73,6 +73,7 @@ static void publish_state(struct stream *stream)
 
 	pthread_mutex_lock(&watcher->lock);
 	state->synced = reflector->synced;
+	state->proto = reflector->proto;
 	state->last_seen_ms = reflector->last_seen_ms;
 	state->lists = reflector->lists;
 	state->watches = reflector->watches;
@@ -119,7 +120,7 @@ static bool on_data(void *argument, const char *bytes, size_t length)
 	bool good;
 
 	rcu_thread_online();
-	good = reflector_data(&stream->reflector, bytes, length);
+	good = reflector_data(&stream->reflector, client_is_proto(stream->request), bytes, length);
 	publish(stream->watcher);
 	rcu_thread_offline();
 	publish_state(stream);
@@ -183,7 +184,8 @@ static void begin(struct stream *stream, uint64_t now)
 	rcu_thread_online();
 	reflector_begin(&stream->reflector, path, sizeof(path));
 	rcu_thread_offline();
-	stream->request = client_get(watcher->client, path, on_data, on_done, stream);
+	stream->request = client_get(watcher->client, path, reflector_accept(&stream->reflector), on_data,
+				     on_done, stream);
 	publish_state(stream);
 	if (!stream->request)
 		end(stream, &no_memory);
@@ -295,6 +297,7 @@ static void run(void *argument)
 {
 	struct vigie_watcher *watcher = argument;
 
+	pthread_setname_np(pthread_self(), "watcher");
 	rcu_register_thread();
 	rcu_thread_offline();
 	uv_run(&watcher->loop, UV_RUN_DEFAULT);

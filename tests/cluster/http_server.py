@@ -75,8 +75,9 @@ class _Response1(Response):
             raise Gone from error
 
     def start(self, status: int, headers: dict[str, str] | None = None) -> None:
-        lines = [f"HTTP/1.1 {status} X", "Content-Type: application/json", "Transfer-Encoding: chunked"]
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        lines = [f"HTTP/1.1 {status} X", "Transfer-Encoding: chunked"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         self._send("\r\n".join([*lines, "", ""]).encode())
 
     def write(self, data: bytes) -> None:
@@ -164,8 +165,8 @@ class _Response2(Response):
                 raise Gone from error
 
     def start(self, status: int, headers: dict[str, str] | None = None) -> None:
-        fields = [(":status", str(status)), ("content-type", "application/json")]
-        fields += [(name.lower(), value) for name, value in (headers or {}).items()]
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        fields = [(":status", str(status)), *((name.lower(), value) for name, value in headers.items())]
         self._do(lambda connection: connection.send_headers(self._stream, fields))
 
     def write(self, data: bytes) -> None:
@@ -215,7 +216,7 @@ class HttpServer:
         self.accepted = 0    # connections so far
         self.silent = False  # new connections are accepted, and nothing is said on them
         self.use_certificate(certificate, key)
-        self._connections: set[socket.socket] = set()
+        self._connections: dict[socket.socket, None] = {}
         self._listener = socket.create_server(("127.0.0.1", port), backlog=64)
         self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -235,7 +236,7 @@ class HttpServer:
             except OSError:
                 return
             self.accepted += 1
-            self._connections.add(connection)
+            self._connections[connection] = None
             if not self.silent:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
@@ -247,8 +248,8 @@ class HttpServer:
             plain.close()
             return
         finally:
-            self._connections.discard(plain)
-        self._connections.add(connection)
+            self._connections.pop(plain, None)
+        self._connections[connection] = None
         try:
             if connection.selected_alpn_protocol() == "h2":
                 _Connection2(connection, self.handler).serve()
@@ -257,7 +258,7 @@ class HttpServer:
         except (OSError, Gone, ValueError):
             pass
         finally:
-            self._connections.discard(connection)
+            self._connections.pop(connection, None)
             connection.close()
 
     def _serve1(self, connection: ssl.SSLSocket) -> None:
@@ -278,7 +279,7 @@ class HttpServer:
 
     def disconnect(self) -> None:
         """Ends every connection that there is."""
-        for connection in list(self._connections):
+        for connection in self._connections.copy():
             _shut(connection)
 
     def stop(self) -> None:

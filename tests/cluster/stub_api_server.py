@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import proto
 from http_server import Gone, HttpServer, Response, make_certificate
 
 PLURALS = {"Service": "services", "EndpointSlice": "endpointslices", "Namespace": "namespaces", "Pod": "pods"}
@@ -24,6 +25,7 @@ PATHS = {"/api/v1/services": "services", "/apis/discovery.k8s.io/v1/endpointslic
          "/api/v1/namespaces": "namespaces", "/api/v1/pods": "pods"}
 KINDS = {plural: kind for kind, plural in PLURALS.items()}
 TOKEN = "the-token"
+PROTO = "application/vnd.kubernetes.protobuf"
 HISTORY = 5000  # events that a watch can be resumed from
 WRITE_SIZE = 1 << 18
 
@@ -64,12 +66,25 @@ class Stream:
         self.verb = verb
         self.plural = plural
         self.query = query
+        # an encoding other than JSON is for watches alone here
+        self.proto = verb == "watch" and PROTO in response.headers.get("accept", "")
+        self.current = False  # all that there was at first has been sent
+        self.at = 0  # the version that has been sent
         self.held = False  # nothing more is sent, bookmarks neither: a half-open connection
         self.done = threading.Event()
 
     def send(self, data: bytes | Object) -> None:
         """Puts bytes, or an event, into the stream, whatever they are."""
-        self.response.write(data if isinstance(data, bytes) else json.dumps(data).encode() + b"\n")
+        if not isinstance(data, bytes):
+            encoded = proto.envelope(data["object"]) if self.proto and isinstance(data["object"], dict) \
+                else json.dumps(data["object"]).encode()
+            data = self.event(data["type"], encoded)
+        self.response.write(data)
+
+    def event(self, kind: str, encoded: bytes) -> bytes:
+        if self.proto:
+            return proto.event(kind, encoded)
+        return b'{"type":"%s","object":%s}\n' % (kind.encode(), encoded)
 
     def error(self, code: int, message: str = "as the test wants it", **details) -> None:
         """An ERROR event."""
@@ -89,14 +104,31 @@ class Stream:
         self.held = True
 
 
+class Stored:
+    """An object as it is sent. Encodings are kept once they were asked for."""
+
+    def __init__(self, thing: Object):
+        self._thing = thing
+        self._json: bytes | None = None
+        self._proto: bytes | None = None
+
+    def encoded(self, as_proto: bool = False) -> bytes:
+        if as_proto:
+            self._proto = self._proto or proto.envelope(self._thing)
+            return self._proto
+        self._json = self._json or json.dumps(self._thing, separators=(",", ":")).encode()
+        return self._json
+
+
 class StubApiServer:
     def __init__(self, folder: Path, protocols: tuple[str, ...] = ("h2", "http/1.1"), watch_list: bool = True,
-                 bookmark_seconds: float = 60):
+                 bookmark_seconds: float = 60, protobuf: bool = True):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.protocols = protocols
         self.watch_list = watch_list
         self.bookmark_seconds = bookmark_seconds
+        self.protobuf = protobuf  # whether watches may have it
         self.page_delay = 0.0
         self.certificate, self._key = make_certificate(folder)
         self.token_file = folder / "token"
@@ -108,9 +140,10 @@ class StubApiServer:
         self.changed = threading.Condition(self.lock)
         self.version = 1000
         self.oldest = 0  # versions up to this are compacted
-        self.objects: dict[str, dict[tuple[str, str], tuple[int, bytes]]] = {plural: {} for plural in KINDS}
-        self.events: dict[str, list[tuple[int, str, bytes]]] = {plural: [] for plural in KINDS}
+        self.objects: dict[str, dict[tuple[str, str], Stored]] = {plural: {} for plural in KINDS}
+        self.events: dict[str, list[tuple[int, str, Stored]]] = {plural: [] for plural in KINDS}
         self._streams: list[Stream] = []
+        self._newest: dict[str, Stream] = {}
         self._pages: dict[str, tuple[str, list[bytes], int]] = {}
         self._page_number = itertools.count()
         self._http: HttpServer | None = None
@@ -166,10 +199,10 @@ class StubApiServer:
             self.version += 1
             thing = {**thing, "metadata": {**thing["metadata"], "resourceVersion": str(self.version)}}
             old = self.objects[plural].pop(key_of(thing), None)
-            data = json.dumps(thing, separators=(",", ":")).encode()
+            data = Stored(thing)
             if kind == "put":
                 kind = "MODIFIED" if old else "ADDED"
-                self.objects[plural][key_of(thing)] = self.version, data
+                self.objects[plural][key_of(thing)] = data
             elif old is None:
                 return
             else:
@@ -199,9 +232,29 @@ class StubApiServer:
             for thing in things:
                 self.version += 1
                 thing["metadata"]["resourceVersion"] = str(self.version)
-                self.objects[PLURALS[thing["kind"]]][key_of(thing)] = (
-                    self.version, json.dumps(thing, separators=(",", ":")).encode())
+                self.objects[PLURALS[thing["kind"]]][key_of(thing)] = Stored(thing)
             self.oldest = self.version
+
+    def prepare(self, plural: str, things: list[Object]) -> list[tuple[int, str, Stored]]:
+        """Changes of objects, encoded beforehand: `release` sends them."""
+        events = []
+        for thing in things:
+            stored = Stored(thing)
+            stored.encoded(self.protobuf)
+            events.append((0, "MODIFIED", stored))
+        return events
+
+    def release(self, plural: str, prepared: list[tuple[int, str, Stored]], rate: float) -> None:
+        """`rate` events a second; 0: as fast as they are taken."""
+        due = time.monotonic()
+        for _, kind, stored in prepared:
+            with self.lock:
+                self.version += 1
+                self.events[plural].append((self.version, kind, stored))
+                self.changed.notify_all()
+            if rate:
+                due += 1 / rate
+                time.sleep(max(0.0, due - time.monotonic()))
 
     def compact(self) -> None:
         """Forgets all events, so that no watch can be resumed from before now."""
@@ -226,12 +279,21 @@ class StubApiServer:
                     and verb in (None, stream.verb) and not stream.response.gone.is_set()]
 
     def watch(self, plural: str, patience: float = 20) -> Stream:
-        """The newest watch of a kind; waits until there is one."""
+        """The newest request for a kind; waits until it is a watch and is under way."""
         end = time.monotonic() + patience
-        while not (streams := self.streams(plural, "watch")):
+        while True:
+            with self.lock:
+                stream = self._newest.get(plural)
+                if stream in self._streams and stream.current and not stream.response.gone.is_set():
+                    return stream
             assert time.monotonic() < end, f"nobody watches {plural}: {self.requests[-10:]}"
             time.sleep(0.01)
-        return streams[-1]
+
+    def lag(self) -> int:
+        """Events that some watch has not been sent yet."""
+        with self.lock:
+            return max((sum(1 for event in reversed(self.events[stream.plural][-2000:]) if event[0] > stream.at)
+                        for stream in self._streams if stream.verb == "watch"), default=0)
 
     def count(self, verb: str, plural: str) -> int:
         with self.lock:
@@ -257,13 +319,15 @@ class StubApiServer:
             self._fail(response, 404, f"{url.path} is not served")
             return
         stream = Stream(response, verb, plural, query)
+        stream.proto = stream.proto and self.protobuf
         with self.lock:
             self.requests.append((verb, plural, query))
             self._streams.append(stream)
+            self._newest[plural] = stream
         try:
             fault = self._take_fault(verb, plural)
             if fault and fault.status:
-                self._fail(response, fault.status, fault.message, fault.headers)
+                self._fail(response, fault.status, fault.message, fault.headers, stream.proto)
                 return
             if fault and fault.act:
                 fault.act(stream)
@@ -277,9 +341,11 @@ class StubApiServer:
                 self._streams.remove(stream)
 
     @staticmethod
-    def _fail(response: Response, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        response.start(status, headers)
-        response.write(json.dumps(status_object(status, REASONS.get(status, ""), message)).encode())
+    def _fail(response: Response, status: int, message: str, headers: dict[str, str] | None = None,
+              as_proto: bool = False) -> None:
+        thing = status_object(status, REASONS.get(status, ""), message)
+        response.start(status, {**(headers or {}), "Content-Type": PROTO if as_proto else "application/json"})
+        response.write(proto.envelope(thing) if as_proto else json.dumps(thing).encode())
         response.end()
 
     def _list(self, stream: Stream, wreck: Callable[[bytes], bytes]) -> None:
@@ -292,7 +358,7 @@ class StubApiServer:
                 version, items, at = self._pages.pop(token)
             else:
                 version, at = str(self.version), 0
-                items = [data for _, data in self.objects[stream.plural].values()]
+                items = [data.encoded() for data in self.objects[stream.plural].values()]
             limit = int(query.get("limit", 0)) or len(items) + 1
             metadata = {"resourceVersion": version}
             if at + limit < len(items):
@@ -323,29 +389,31 @@ class StubApiServer:
             if at > self.version:
                 self._fail(response, 504, "Too large resource version", {"Retry-After": "1"})
                 return
-            items = [data for _, data in self.objects[stream.plural].values()] if initial else []
-        response.start(200)
+            items = list(self.objects[stream.plural].values()) if initial else []
+        response.start(200, {"Content-Type": f"{PROTO};stream=watch" if stream.proto else "application/json"})
         if initial:
             pieces, size = [], 0
             for item in items:
-                pieces.append(b'{"type":"ADDED","object":' + item + b"}\n")
-                size += len(item)
+                pieces.append(stream.event("ADDED", item.encoded(stream.proto)))
+                size += len(pieces[-1])
                 if size > WRITE_SIZE:
                     response.write(wreck(b"".join(pieces)))
                     pieces, size = [], 0
-            pieces.append(self._bookmark(stream.plural, at, {"k8s.io/initial-events-end": "true"}))
+            pieces.append(self._bookmark(stream, at, {"k8s.io/initial-events-end": "true"}))
             response.write(wreck(b"".join(pieces)))
         self._follow(stream, at)
 
     @staticmethod
-    def _bookmark(plural: str, version: int, annotations: dict[str, str] | None = None) -> bytes:
+    def _bookmark(stream: Stream, version: int, annotations: dict[str, str] | None = None) -> bytes:
         metadata = {"resourceVersion": str(version), "creationTimestamp": None}
         if annotations:
             metadata["annotations"] = annotations
-        return json.dumps({"type": "BOOKMARK", "object": {"kind": KINDS[plural], "metadata": metadata}}).encode() + b"\n"
+        thing = {"kind": KINDS[stream.plural], "metadata": metadata}
+        return stream.event("BOOKMARK", proto.envelope(thing) if stream.proto else json.dumps(thing).encode())
 
     def _follow(self, stream: Stream, at: int) -> None:
         response = stream.response
+        stream.at, stream.current = at, True
         bookmark = time.monotonic() + self.bookmark_seconds
         end = time.monotonic() + float(stream.query.get("timeoutSeconds", 1800))
         while not response.gone.is_set() and not stream.done.is_set():
@@ -364,10 +432,10 @@ class StubApiServer:
                 continue
             if new:
                 at = new[-1][0]
-                response.write(b"".join(b'{"type":"%s","object":%s}\n' % (kind.encode(), data)
-                                        for _, kind, data in new))
+                response.write(b"".join(stream.event(kind, data.encoded(stream.proto)) for _, kind, data in new))
+                stream.at = at
             if now >= bookmark:
-                response.write(self._bookmark(stream.plural, at if new else max(at, seen)))
+                response.write(self._bookmark(stream, at if new else max(at, seen)))
                 bookmark = now + self.bookmark_seconds
             if now >= end:
                 break

@@ -14,14 +14,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 
 from cluster_objects import endpoint_slice, namespace, service  # noqa: E402
-from stub_api_server import Fault, StubApiServer, Stream  # noqa: E402
+from stub_api_server import Fault, Stored, StubApiServer, Stream  # noqa: E402
 from vigie_process import Vigie, addresses, free_port, wait_for  # noqa: E402
 
 
 
 @pytest.fixture
-def server(tmp_path):
-    with StubApiServer(tmp_path / "stub") as server:
+def server(tmp_path, request):
+    with StubApiServer(tmp_path / "stub", **getattr(request, "param", {})) as server:
         server.put(namespace("default"), service("web", "10.96.0.10"), service("set"),
                    endpoint_slice("set", ["10.244.0.1", "10.244.0.2"]))
         yield server
@@ -55,8 +55,13 @@ def change_is_seen(server: StubApiServer, vigie: Vigie) -> None:
     assert asked(vigie, "set") == ["10.244.0.1", "10.244.0.2"]
 
 
+in_both_encodings = pytest.mark.parametrize("server", [{"protobuf": True}, {"protobuf": False}],
+                                            ids=["protobuf", "json"], indirect=True)
+
+
 # how a stream can end, and be taken up again
 
+@in_both_encodings
 def test_changes(server, start_watching):
     vigie = start_watching()
     server.put(service("web", "10.96.0.11"))
@@ -210,6 +215,7 @@ def test_a_broken_list_takes_nothing_away(server, start_watching, watch_list):
         change_is_seen(server, vigie)
 
 
+@in_both_encodings
 def test_rubbish_within_a_stream(server, start_watching):
     vigie = start_watching()
     for rubbish in (b"{]", b'{"type":"ADDED"}', b'{"type":"ADDED","object":[]}', b'"text"', b"\xff\xfe", b"}"):
@@ -217,6 +223,7 @@ def test_rubbish_within_a_stream(server, start_watching):
         change_is_seen(server, vigie)
 
 
+@in_both_encodings
 def test_strange_events_are_passed_over(server, start_watching):
     vigie = start_watching()
     stream = server.watch("services")
@@ -251,13 +258,12 @@ def test_events_twice_and_in_another_order(server, start_watching):
     change_is_seen(server, vigie)
 
 
+@in_both_encodings
 def test_a_slow_drip(server, start_watching):
     """Byte by byte, in pieces that TLS makes of it."""
     vigie = start_watching()
     stream = server.watch("services")
-    event = b'{"type":"ADDED","object":%s}\n' % (
-        b'{"kind":"Service","metadata":{"name":"drip","namespace":"default"},"spec":{"clusterIP":"10.96.0.45"}}')
-    for byte in event:
+    for byte in stream.event("ADDED", Stored(service("drip", "10.96.0.45")).encoded(stream.proto)):
         stream.send(bytes([byte]))
     becomes(vigie, "drip", ["10.96.0.45"])
 
@@ -298,7 +304,7 @@ def test_a_redirect_is_not_followed(server, start_watching):
 def test_a_half_open_stream_is_replaced(server, start_watching):
     """Bookmarks keep the others alive."""
     server.bookmark_seconds = 0.3
-    vigie = start_watching("watch_silence 2s")
+    vigie = start_watching("watch_silence 6s")  # long enough for a busy machine to send a bookmark
     server.watch("services").hold()
     change_is_seen(server, vigie)
     vigie.wait_for_log("cannot watch services: the stream was silent for too long")
@@ -349,7 +355,7 @@ def test_what_it_says_of_itself(server, start):
 
     status, text = get(ready, "/ready/detail")
     assert status == 200
-    assert re.search(rf"^kubernetes 127.0.0.1:{server.port} services: synced, last heard of \d+ s ago, at version \d+$",
+    assert re.search(rf"^kubernetes 127.0.0.1:{server.port} services: synced, last heard of \d+ s ago, at version \d+, in protobuf$",
                      text, re.MULTILINE), text
     page = get(metrics, "/metrics")[1]
     for line in (r'vigie_kubernetes_synced{zone="cluster.local.",kind="services"} 1',

@@ -72,8 +72,10 @@ def faults(top: Path) -> list[str]:
             if name.startswith("vigie/"):
                 target = MODULE_OF_HEADER.get(name)
             elif quoted:
-                private = next((base / name for base in (path.parent, top / "src", top / "include")
-                                if (base / name).is_file()), None)
+                # what protoc-c writes stands for what it was made of
+                origin = name.replace(".pb-c.h", ".proto")
+                private = next((base / origin for base in (path.parent, top / "src", top / "include")
+                                if (base / origin).is_file()), None)
                 target = module_of(private.resolve(), top.resolve()) if private else None
             else:
                 continue

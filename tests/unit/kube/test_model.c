@@ -17,6 +17,7 @@
 #include <urcu-qsbr.h>
 
 #include "decode.h"
+#include "proto_event.h"
 #include "reflector.h"
 #include "vigie/clock.h"
 #include "vigie/hash.h"
@@ -98,6 +99,7 @@ struct stream {
 	struct reflector reflector;
 	bool open;
 	bool list;
+	bool proto;
 	long version;  /* sent so far */
 	char *pending; /* bytes that were sent and have not arrived */
 	size_t pending_length;
@@ -304,20 +306,35 @@ static void restore(struct world *world, uint32_t random)
 	put_slice(world, random);
 }
 
-static void emit(struct stream *stream, const char *text)
+static void emit_bytes(struct stream *stream, const void *bytes, size_t length)
 {
-	size_t length = strlen(text);
-
 	stream->pending = realloc(stream->pending, stream->pending_length + length + 1);
 	assert_non_null(stream->pending);
-	memcpy(stream->pending + stream->pending_length, text, length + 1);
+	memcpy(stream->pending + stream->pending_length, bytes, length);
 	stream->pending_length += length;
 }
 
-/* All objects of a kind, each by `format`. */
-static void emit_all(struct world *world, struct stream *stream, const char *before, const char *between,
-		     const char *after)
+static void emit(struct stream *stream, const char *text)
 {
+	emit_bytes(stream, text, strlen(text));
+}
+
+/* An event, in the stream's encoding. */
+static void emit_event(struct stream *stream, const char *text)
+{
+	static uint8_t frame[1 << 16];
+	size_t length = stream->proto ? proto_from_event(text, stream->reflector.kind, frame) : 0;
+
+	if (length > 0)
+		emit_bytes(stream, frame, length);
+	else
+		emit(stream, text);
+}
+
+/* All objects of a kind: as items of a list, or as events. */
+static void emit_all(struct world *world, struct stream *stream)
+{
+	char event[TEXT_MAX + 64];
 	char text[TEXT_MAX];
 	bool any = false;
 
@@ -339,10 +356,13 @@ static void emit_all(struct world *world, struct stream *stream, const char *bef
 					continue;
 				space_text(space, 1, text);
 			}
-			emit(stream, any ? between : "");
-			emit(stream, before);
-			emit(stream, text);
-			emit(stream, after);
+			if (stream->list) {
+				emit(stream, any ? "," : "");
+				emit(stream, text);
+			} else {
+				snprintf(event, sizeof(event), "{\"type\":\"ADDED\",\"object\":%s}", text);
+				emit_event(stream, event);
+			}
 			any = true;
 		}
 	}
@@ -350,8 +370,11 @@ static void emit_all(struct world *world, struct stream *stream, const char *bef
 
 static void end(struct stream *stream, long status, bool complete, const char *trouble)
 {
-	struct client_result result = {
-		.status = status, .complete = complete, .trouble = trouble, .body = "{\"message\":\"no\"}"};
+	struct client_result result = {.status = status,
+				       .complete = complete,
+				       .trouble = trouble,
+				       .body = "{\"message\":\"no\"}",
+				       .body_length = 16};
 	bool refresh;
 
 	reflector_end(&stream->reflector, &result, &refresh);
@@ -375,10 +398,12 @@ static void request(struct world *world, struct stream *stream)
 		return;
 	}
 	stream->list = strstr(path, "limit=") != NULL;
+	/* Servers of both kinds answer, one after the other. */
+	stream->proto = !stream->list && world->version % 2;
 	stream->version = world->version;
 	if (stream->list) {
 		emit(stream, "{\"kind\":\"List\",\"items\":[");
-		emit_all(world, stream, "", ",", "");
+		emit_all(world, stream);
 		snprintf(text, sizeof(text), "],\"metadata\":{\"resourceVersion\":\"%ld\"}}", world->version);
 		emit(stream, text);
 		return;
@@ -388,12 +413,12 @@ static void request(struct world *world, struct stream *stream)
 			end(stream, 422, true, NULL);
 			return;
 		}
-		emit_all(world, stream, "{\"type\":\"ADDED\",\"object\":", "", "}\n");
+		emit_all(world, stream);
 		snprintf(text, sizeof(text),
 			 "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"%ld\","
 			 "\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}}\n",
 			 world->version);
-		emit(stream, text);
+		emit_event(stream, text);
 		return;
 	}
 	version = strstr(path, "resourceVersion=");
@@ -413,7 +438,7 @@ static void follow(struct world *world, struct stream *stream)
 
 		if (event->kind != stream->reflector.kind || event->version <= stream->version)
 			continue;
-		emit(stream, event->text);
+		emit_event(stream, event->text);
 		stream->version = event->version;
 		snprintf(stream->last, sizeof(stream->last), "%.4000s", event->text);
 	}
@@ -434,7 +459,7 @@ static void arrive(struct world *world, struct stream *stream, size_t most, uint
 		assert_non_null(copy);
 		memcpy(copy, stream->pending + stream->pending_at, piece);
 		stream->pending_at += piece;
-		if (!reflector_data(&stream->reflector, copy, piece))
+		if (!reflector_data(&stream->reflector, stream->proto, copy, piece))
 			end(stream, 200, false, NULL);
 		free(copy);
 		vigie_cluster_publish(world->cluster);
@@ -514,7 +539,7 @@ static void do_operation(struct world *world, const struct operation *operation)
 
 			snprintf(text, sizeof(text), "{\"type\":\"ERROR\",\"object\":{\"code\":%d}}",
 				 codes[draw(&random, 3)]);
-			emit(stream, text);
+			emit_event(stream, text);
 			arrive(world, stream, SIZE_MAX, random);
 		}
 		break;
@@ -528,7 +553,7 @@ static void do_operation(struct world *world, const struct operation *operation)
 	case AGAIN:
 		if (stream->open && !stream->list && stream->last[0] &&
 		    stream->pending_at == stream->pending_length)
-			emit(stream, stream->last);
+			emit_event(stream, stream->last);
 		break;
 	case COMPACT: /* what is watched already is sent all the same */
 		for (int kind = 0; kind < KINDS; kind++)

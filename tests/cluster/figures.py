@@ -1,0 +1,289 @@
+"""What the watcher costs, measured on a stub API server. Each figure is a command; --services and --endpoints set the
+size. VIGIE_BUILD says which build is measured (default: build-release).
+
+    python tests/cluster/figures.py sync       start to ready; resident memory; the peak of a relist and of a restart
+    python tests/cluster/figures.py events     CPU of the watcher for each EndpointSlice event of 100 endpoints
+    python tests/cluster/figures.py churn      growth of the resident memory over --events events of churn
+    python tests/cluster/figures.py delay      from an event on the wire to its answer on the wire, at --rate events a second
+    python tests/cluster/figures.py relists    queries during --relists relists: none sees a name missing
+    python tests/cluster/figures.py snapshot   resident memory with a snapshot file instead of a server
+"""
+import argparse
+import contextlib
+import itertools
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("VIGIE_BUILD", "build-release")  # before vigie_process is imported
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functional"))
+
+import dns.message  # noqa: E402
+
+from generate import write_snapshot  # noqa: E402
+from stub_api_server import Stored, StubApiServer  # noqa: E402
+from synthetic import SLICE_MAX, Cluster  # noqa: E402
+from vigie_process import Vigie, free_port, wait_for  # noqa: E402
+
+KINDS = ("services", "namespaces", "endpointslices")
+PATIENCE = 300
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """Resident MiB now, and the most that there were."""
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return tuple(int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+
+
+def forget_peak(pid: int) -> None:
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def thread_seconds(pid: int) -> dict[str, float]:
+    """CPU seconds of each thread, by its name."""
+    times: dict[str, float] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        name = (task / "comm").read_text().strip()
+        times[name] = times.get(name, 0) + int((task / "schedstat").read_text().split()[0]) / 1e9
+    return times
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+class Watched:
+    """vigie and what it watches."""
+
+    def __init__(self, folder: Path, source: str, options: argparse.Namespace):
+        self.ready, self.metrics = free_port(), free_port()
+        self.vigie = Vigie(folder / "vigie", f".:PORT {{\nready 127.0.0.1:{self.ready}\nworkers {options.workers}\n"
+                           f"prometheus 127.0.0.1:{self.metrics}\n"
+                           f"kubernetes cluster.local in-addr.arpa ip6.arpa {{\nstartup_timeout {PATIENCE}s\n{source}\n"
+                           "}\n}\n")
+
+    def __enter__(self) -> "Watched":
+        self.began = time.monotonic()
+        self.vigie.spawn()
+        wait_for(self.is_ready, f"vigie to be ready\n{self.vigie.log()}", PATIENCE)
+        self.seconds = time.monotonic() - self.began
+        self.pid = self.vigie.process.pid
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.vigie.stop()
+
+    def is_ready(self) -> bool:
+        assert self.vigie.process.poll() is None, self.vigie.log()
+        with contextlib.suppress(OSError):
+            return urllib.request.urlopen(f"http://127.0.0.1:{self.ready}/ready", timeout=5).status == 200
+        return False
+
+    def metric(self, line: str) -> float:
+        page = urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=20).read().decode()
+        return next(float(each.rsplit(" ", 1)[1]) for each in page.splitlines() if each.startswith(line + " "))
+
+    def events(self) -> float:
+        return self.metric('vigie_kubernetes_objects_total{zone="cluster.local.",kind="endpointslices"}')
+
+
+@contextlib.contextmanager
+def stubbed(options: argparse.Namespace, cluster: Cluster) -> Iterator[tuple[StubApiServer, Watched]]:
+    with tempfile.TemporaryDirectory() as folder:
+        server = StubApiServer(Path(folder) / "stub", protobuf=options.protobuf)
+        server.fill(cluster.objects())
+        with server:
+            with Watched(Path(folder), server.corefile_option(), options) as watched:
+                yield server, watched
+
+
+def make_cluster(options: argparse.Namespace) -> Cluster:
+    return Cluster(options.services, options.endpoints, max(1, options.services // 100), seed=options.seed)
+
+
+def relist(server: StubApiServer) -> None:
+    """Has every kind listed anew, and waits until it was."""
+    before = {plural: server.count("watch", plural) for plural in KINDS}
+    server.compact()
+    for plural in KINDS:
+        server.watch(plural).error(410)
+    for plural in KINDS:
+        wait_for(lambda plural=plural: server.count("watch", plural) > before[plural] and server.watch(plural).current,
+                 f"{plural} to be listed", PATIENCE)
+
+
+def sync(options: argparse.Namespace) -> dict[str, float]:
+    cluster = make_cluster(options)
+    print(f"{len(cluster.services)} services, {cluster.endpoint_count} endpoints")
+    with stubbed(options, cluster) as (server, watched):
+        figures = {"ready after, s": watched.seconds, "CPU, s": sum(thread_seconds(watched.pid).values())}
+        time.sleep(1)
+        figures["resident, MiB"], figures["peak of the first list, MiB"] = memory(watched.pid)
+        forget_peak(watched.pid)
+        relist(server)
+        time.sleep(1)
+        figures["peak of a relist, MiB"] = memory(watched.pid)[1]
+        forget_peak(watched.pid)
+        server.stop()
+        time.sleep(1)
+        server.compact()
+        server.start()
+        for plural in KINDS:
+            wait_for(lambda plural=plural: server.watch(plural, PATIENCE).current, f"{plural} to be watched", PATIENCE)
+        time.sleep(1)
+        figures["peak of a restart, MiB"] = memory(watched.pid)[1]
+        figures["resident at the end, MiB"] = memory(watched.pid)[0]
+        figures["bytes an endpoint"] = sum(
+            watched.metric(f'vigie_records_bytes{{zone="cluster.local.",kind="{kind}"}}')
+            for kind in ("answers", "services", "endpointslices", "addresses")) / cluster.endpoint_count
+    return figures
+
+
+def snapshot(options: argparse.Namespace) -> dict[str, float]:
+    cluster = make_cluster(options)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cluster.json"
+        write_snapshot(path, cluster.objects())
+        with Watched(Path(folder), f"snapshot {path}", options) as watched:
+            time.sleep(1)
+            return {"ready after, s": watched.seconds, "resident, MiB": memory(watched.pid)[0]}
+
+
+def events(options: argparse.Namespace) -> dict[str, float]:
+    """Slices of 100 endpoints, of each of which one changes with each event."""
+    cluster = Cluster(100, 0, 10, dual=0, seed=options.seed)
+    for service in cluster.services:
+        cluster.scale(service, SLICE_MAX)
+    with stubbed(options, cluster) as (server, watched):
+        things = []
+        for number in range(options.events):
+            service = cluster.services[number % len(cluster.services)]
+            index = cluster.random.randrange(SLICE_MAX)
+            service.slices[0].endpoints[index] = cluster._endpoint(service, index)
+            things.append(cluster.slice_object(service, service.slices[0]))
+        size = len(Stored(things[0]).encoded(options.protobuf))
+        prepared = server.prepare("endpointslices", things)
+        time.sleep(1)
+        before, known = thread_seconds(watched.pid), watched.events()
+        began = time.monotonic()
+        server.release("endpointslices", prepared, options.rate)
+        wait_for(lambda: watched.events() >= known + options.events, "all events", PATIENCE)
+        seconds = time.monotonic() - began
+        after = thread_seconds(watched.pid)
+        return {"events a second": options.events / seconds, "bytes an event": size,
+                "CPU of the watcher for an event, us": (after["watcher"] - before["watcher"]) / options.events * 1e6,
+                "CPU of all threads for an event, us":
+                    (sum(after.values()) - sum(before.values())) / options.events * 1e6}
+
+
+def churn(options: argparse.Namespace) -> dict[str, float]:
+    """The slope is taken over the second half: the first fills the allocator's arenas."""
+    cluster = make_cluster(options)
+    points: list[tuple[int, float]] = []
+    with stubbed(options, cluster) as (server, watched):
+        for number, event in enumerate(itertools.islice(cluster.churn(), options.events)):
+            server.apply(event)
+            if number % 200 == 0:  # no faster than it is taken
+                wait_for(lambda: server.lag() < 1000, "the events")
+            if number % max(1, options.events // 40) == 0:
+                points.append((number, memory(watched.pid)[0] * 1024))
+    half = points[len(points) // 2:]
+    mean_x, mean_y = (sum(point[i] for point in half) / len(half) for i in (0, 1))
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in half) / sum((x - mean_x) ** 2 for x, _ in half)
+    return {"resident at first, MiB": points[0][1] / 1024, "resident at the end, MiB": points[-1][1] / 1024,
+            "growth for 100,000 events, KiB": slope * 100_000}
+
+
+def delay(options: argparse.Namespace) -> dict[str, float]:
+    """A client asks again and again for one service while the server changes it, and others at the set rate."""
+    cluster = make_cluster(options)
+    delays: list[float] = []
+    with stubbed(options, cluster) as (server, watched):
+        ending = threading.Event()
+
+        def others() -> None:
+            due = time.monotonic()
+            for event in cluster.churn():
+                if ending.is_set():
+                    return
+                server.apply(event)
+                due += 1 / (options.rate or 1000)
+                time.sleep(max(0.0, due - time.monotonic()))
+
+        thread = threading.Thread(target=others)
+        thread.start()
+        try:
+            wire = dns.message.make_query("delayed.team-0000.svc.cluster.local", "A").to_wire()
+            thing = cluster.service_object(cluster.services[0])
+            thing["metadata"]["name"] = "delayed"
+            with watched.vigie.udp_socket() as client:
+                for number in range(options.changes):
+                    address = bytes([10, 99, number >> 8, number & 255])
+                    thing["spec"]["clusterIP"] = socket.inet_ntoa(address)
+                    thing["spec"]["clusterIPs"] = [socket.inet_ntoa(address)]
+                    server.put(thing)
+                    sent = time.monotonic()
+                    while client.send(wire) and not client.recv(512).endswith(address):
+                        pass
+                    delays.append(time.monotonic() - sent)
+                    time.sleep(0.005)
+        finally:
+            ending.set()
+            thread.join()
+    return {"p50, ms": percentile(delays, 0.5) * 1e3, "p99, ms": percentile(delays, 0.99) * 1e3}
+
+
+def relists(options: argparse.Namespace) -> dict[str, float]:
+    cluster = make_cluster(options)
+    names = [dns.message.make_query(f"{service.name}.{service.namespace}.svc.cluster.local", "A").to_wire()
+             for service in cluster.services[:50]]
+    asked, wrong = 0, 0
+    with stubbed(options, cluster) as (server, watched):
+        ending = threading.Event()
+
+        def all_relists() -> None:
+            for _ in range(options.relists):
+                relist(server)
+            ending.set()
+
+        thread = threading.Thread(target=all_relists)
+        thread.start()
+        with watched.vigie.udp_socket() as client:
+            while not ending.is_set():
+                for wire in names:
+                    client.send(wire)
+                    answer = client.recv(65535)
+                    asked += 1
+                    wrong += answer[3] & 15 != 0 or answer[6:8] == b"\0\0"
+        thread.join()
+    return {"relists": options.relists, "queries": asked, "wrong or missing": wrong}
+
+
+FIGURES = {"sync": sync, "snapshot": snapshot, "events": events, "churn": churn, "delay": delay, "relists": relists}
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("figure", choices=FIGURES)
+    result.add_argument("--services", type=int, default=10_000)
+    result.add_argument("--endpoints", type=int, default=150_000)
+    result.add_argument("--events", type=int, default=5000)
+    result.add_argument("--rate", type=float, default=100, help="events a second; 0: as fast as they are taken")
+    result.add_argument("--changes", type=int, default=1000)
+    result.add_argument("--relists", type=int, default=1000)
+    result.add_argument("--workers", type=int, default=2)
+    result.add_argument("--json", dest="protobuf", action="store_false", help="the server has no protobuf")
+    result.add_argument("--seed", type=int, default=1)
+    return result
+
+
+if __name__ == "__main__":
+    arguments = parser().parse_args()
+    for name, value in FIGURES[arguments.figure](arguments).items():
+        print(f"{name}: {value:,.2f}")
