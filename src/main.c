@@ -24,6 +24,7 @@ struct life {
 	uv_loop_t loop;
 	uv_signal_t terminate;
 	uv_signal_t interrupt;
+	uv_signal_t reload;
 	struct vigie_server *server;
 	bool ending;
 };
@@ -34,6 +35,7 @@ static void on_drained(void *argument)
 
 	uv_close((uv_handle_t *)&life->terminate, NULL);
 	uv_close((uv_handle_t *)&life->interrupt, NULL);
+	uv_close((uv_handle_t *)&life->reload, NULL);
 	uv_stop(&life->loop);
 }
 
@@ -50,6 +52,16 @@ static void on_signal(uv_signal_t *handle, int signal)
 	vigie_log(VIGIE_LOG_INFO, NULL, "%s: Shutting down servers then terminating",
 		  signal == SIGINT ? "SIGINT" : "SIGTERM");
 	vigie_server_drain(life->server, on_drained, life);
+}
+
+static void on_reload(uv_signal_t *handle, int signal)
+{
+	struct life *life = handle->data;
+
+	if (life->ending)
+		return;
+	vigie_log(VIGIE_LOG_INFO, NULL, "SIGUSR1: Reloading");
+	vigie_server_reload(life->server, false, NULL, NULL);
 }
 
 static void list_directives(void)
@@ -90,9 +102,12 @@ static enum vigie_status serve(struct life *life, const struct flags *flags,
 		return status;
 	uv_signal_init(&life->loop, &life->terminate);
 	uv_signal_init(&life->loop, &life->interrupt);
-	life->terminate.data = life->interrupt.data = life;
+	uv_signal_init(&life->loop, &life->reload);
+	life->terminate.data = life->interrupt.data = life->reload.data = life;
 	uv_signal_start(&life->terminate, on_signal, SIGTERM);
 	uv_signal_start(&life->interrupt, on_signal, SIGINT);
+	uv_signal_start(&life->reload, on_reload, SIGUSR1);
+	vigie_server_set_source(life->server, flags_corefile(flags), flags->port);
 	if (!flags->quiet) {
 		static const char version[] = "vigie-" VIGIE_VERSION "\n";
 

@@ -15,7 +15,9 @@
 #include "vigie/status.h"
 
 struct vigie_buffer;
+struct json_t;
 struct vigie_http;
+struct vigie_keep;
 struct vigie_metrics;
 struct vigie_tls;
 struct vigie_transfer;
@@ -29,9 +31,11 @@ enum {
 struct vigie_process {
 	uv_loop_t *loop; /* the main thread's */
 	struct vigie_http *http;
+	struct vigie_keep *keep; /* what is handed on when the configuration is reloaded (keep.h) */
 	unsigned workers; /* 0: one for each CPU that the cgroup allows; how many there are from `start` on */
 	unsigned sockets; /* what `multisocket` asks for where `workers` says nothing; 0: nothing */
 	bool debug;       /* debug lines are logged */
+	const char *control;  /* the control socket; NULL: the default one, "off": none */
 	uint64_t lameduck_ms; /* how long to serve on after SIGTERM */
 	uint64_t
 		startup_ms; /* how long to wait for `synced` before the first answer: the longest asked for */
@@ -43,6 +47,9 @@ struct vigie_process {
 
 	/* Appends what the directives have to say of their state. Set by the server. */
 	void (*detail)(void *server, struct vigie_buffer *text);
+
+	/* Reads the Corefile again and takes it if it has changed. Set by the server. */
+	void (*reload)(void *server);
 
 	/* Adds the metrics of the server and of every directive of every block. Set by the server. */
 	void (*metrics)(void *server, struct vigie_metrics *metrics);
@@ -150,6 +157,13 @@ struct vigie_directive {
 	/* A NOTIFY for a zone came (RFC 1996); in a worker's thread. Whether the zone is this one's and the
 	 * client one that may notify. NULL: it has no zones from elsewhere. */
 	bool (*notify)(void *instance, const struct vigie_name *origin, const struct sockaddr *client);
+	/* Answers a question of `vigie ctl` (control.h) that is for this directive: adds to the object
+	 * `reply`. False when it is not for it. In the main thread, online for RCU. NULL: none is. */
+	bool (*control)(void *instance, const char *const *words, struct json_t *reply);
+
+	/* Whether the configuration allows this client by name: it may be told of the server's inside (CH TXT
+	 * queries below vigie.). Runs in worker threads. NULL: no. */
+	bool (*admits)(void *instance, const struct vigie_request *request);
 
 	/* Whether /ready may say so. Once true it is not asked again. NULL: always. */
 	bool (*ready)(void *instance);
@@ -183,6 +197,10 @@ enum vigie_status vigie_directive_unknown(const struct vigie_word *word, struct 
 
 /* A path of the Corefile, below the block's `root` when it is relative. NULL when memory is out. */
 const char *vigie_block_path(const struct vigie_block *block, const char *path);
+
+/* Appends all words of a statement, its options included, so that equal texts mean equal statements: the key
+ * of what is handed on when the configuration is reloaded (keep.h). VIGIE_ENOMEM, VIGIE_ENOSPC. */
+enum vigie_status vigie_statement_text(const struct vigie_statement *statement, struct vigie_buffer *text);
 
 /* "unknown option 'WORD' of 'DIRECTIVE'", with what may have been meant: the options that there are stand in
  * src/directives/words.c. Returns VIGIE_EINVAL. */

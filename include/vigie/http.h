@@ -27,6 +27,13 @@ typedef unsigned vigie_http_handler(void *argument, struct vigie_http_response *
 
 struct vigie_http;
 
+/* Begins a new configuration: what is served from here on is hidden until vigie_http_show, and a path of the
+ * configuration before is no VIGIE_EEXIST. */
+void vigie_http_begin(struct vigie_http *http);
+
+/* Shows what was served since vigie_http_begin, in the place of what has the same address and path. */
+void vigie_http_show(struct vigie_http *http);
+
 /* Serves GET `path` on "ADDRESS:PORT", ":PORT" (all addresses), "[v6]:PORT" or "localhost:PORT" (127.0.0.1).
  * A second path on the same address shares the listener; the same path twice is VIGIE_EEXIST. `error` names
  * the address. */
@@ -36,8 +43,9 @@ enum vigie_status vigie_http_serve(struct vigie_http *http, const char *address,
 /* Whether an address has one of these forms. */
 bool vigie_http_is_address(const char *address);
 
-/* Stops serving a path; the listener closes with its last one, so that a probe is refused from then on. */
-void vigie_http_stop(struct vigie_http *http, const char *address, const char *path);
+/* Stops what was served with these; the listener closes with its last one, so that a probe is refused from
+ * then on. */
+void vigie_http_stop(struct vigie_http *http, const char *address, const char *path, const void *argument);
 
 struct vigie_http *vigie_http_new(uv_loop_t *loop);
 void vigie_http_close(struct vigie_http *http);

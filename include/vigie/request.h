@@ -15,6 +15,7 @@
 struct vigie_exchanger;
 struct vigie_request;
 struct vigie_pending;
+struct vigie_trace;
 
 /* What a directive decided. */
 enum vigie_verdict {
@@ -85,6 +86,7 @@ struct vigie_request {
 	bool silent;         /* no directive is to log this one */
 	struct vigie_stream *stream; /* what follows the answer; NULL: nothing. The server's when set; for
 				      * VIGIE_CHANNEL_TCP alone */
+	struct vigie_trace *trace;   /* its way is written down there (trace.h); NULL: it is not */
 };
 
 enum {

@@ -41,6 +41,19 @@ struct vigie_server *vigie_server_new(uv_loop_t *loop, const struct vigie_corefi
  * running. */
 enum vigie_status vigie_server_start(struct vigie_server *server, struct vigie_error *error);
 
+/* Says what vigie_server_reload reads: the path is borrowed, the port is that of keys without one. */
+void vigie_server_set_source(struct vigie_server *server, const char *path, uint16_t port);
+
+/* The end of a reload: `trouble` is why the configuration was refused and the one before goes on, NULL when
+ * it was taken or had not changed. Valid during the call. */
+typedef void vigie_reload_done(void *argument, const char *trouble);
+
+/* Reads the Corefile again, makes it ready beside the one that answers, and puts it in its place; with
+ * `only_changed` when its words are others. No query is lost. `done` may be NULL; it may be called before
+ * this returns. */
+void vigie_server_reload(struct vigie_server *server, bool only_changed, vigie_reload_done *done,
+			 void *argument);
+
 /* Begins the end: lame duck (health stays up, ready goes down), then the sockets' queues are read out and
  * answered, suspended queries get VIGIE_DRAIN_MS, and `done` is called. A second call does nothing. */
 void vigie_server_drain(struct vigie_server *server, void (*done)(void *argument), void *argument);

@@ -6,6 +6,7 @@
 static const struct command commands[] = {
 	{"check", command_check},
 	{"translate", command_translate},
+	{"ctl", command_ctl},
 };
 
 const struct command *command_get(const char *name)

@@ -19,5 +19,6 @@ const struct command *command_get(const char *name);
 
 int command_check(int count, char **arguments);
 int command_translate(int count, char **arguments);
+int command_ctl(int count, char **arguments);
 
 #endif

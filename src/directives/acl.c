@@ -252,6 +252,24 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	}
 }
 
+/* An `allow` that names this client's network; one for everybody is no permission to look inside. */
+static bool admits(void *instance, const struct vigie_request *request)
+{
+	const struct acl *acl = instance;
+	uint8_t address[16];
+
+	network_address(request->client, address);
+	for (size_t i = 0; i < acl->count; i++) {
+		for (size_t p = 0; p < acl->rules[i].count; p++) {
+			const struct policy *policy = &acl->rules[i].policies[p];
+
+			if (has_address(policy, address))
+				return policy->action == ACTION_ALLOW && policy->network_count > 0;
+		}
+	}
+	return false;
+}
+
 static const char *const metric_texts[ACTIONS][2] = {
 	{"coredns_acl_allowed_requests_total", "Counter of DNS requests being allowed."},
 	{"coredns_acl_blocked_requests_total", "Counter of DNS requests being blocked."},
@@ -295,5 +313,6 @@ const struct vigie_directive vigie_directive_acl = {
 	.setup = setup,
 	.free = acl_free,
 	.serve = serve,
+	.admits = admits,
 	.metrics = metrics,
 };

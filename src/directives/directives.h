@@ -20,6 +20,7 @@ extern const struct vigie_directive vigie_directive_health;
 extern const struct vigie_directive vigie_directive_hosts;
 extern const struct vigie_directive vigie_directive_kubernetes;
 extern const struct vigie_directive vigie_directive_loadbalance;
+extern const struct vigie_directive vigie_directive_control;
 extern const struct vigie_directive vigie_directive_log;
 extern const struct vigie_directive vigie_directive_metadata;
 extern const struct vigie_directive vigie_directive_minimal;
@@ -38,6 +39,7 @@ extern const struct vigie_directive vigie_directive_trace;
 extern const struct vigie_directive vigie_directive_transfer;
 extern const struct vigie_directive vigie_directive_view;
 extern const struct vigie_directive vigie_directive_whoami;
+extern const struct vigie_directive vigie_directive_reload;
 extern const struct vigie_directive vigie_directive_workers;
 
 #endif

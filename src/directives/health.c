@@ -54,7 +54,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	struct health *health = instance;
 	struct vigie_error reason;
 
-	if (vigie_http_serve(health->http, health->address, "/health", respond, NULL, &reason) == VIGIE_OK)
+	if (vigie_http_serve(health->http, health->address, "/health", respond, health, &reason) == VIGIE_OK)
 		return VIGIE_OK;
 	return vigie_word_error(error, &health->statement->name, "'health': %s", reason.text);
 }
@@ -63,7 +63,7 @@ static void stop(void *instance)
 {
 	struct health *health = instance;
 
-	vigie_http_stop(health->http, health->address, "/health");
+	vigie_http_stop(health->http, health->address, "/health", health);
 }
 
 const struct vigie_directive vigie_directive_health = {

@@ -3,8 +3,11 @@
 
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "vigie/buffer.h"
+#include "vigie/keep.h"
 #include "vigie/log.h"
 #include "vigie/zone.h"
 
@@ -23,6 +26,8 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	kubernetes->watch.kinds[VIGIE_KIND_SLICE] = kubernetes->view.endpoints;
 	kubernetes->watch.kinds[VIGIE_KIND_POD] = kubernetes->view.pods == VIGIE_PODS_VERIFIED;
 	memcpy(kubernetes->cluster_options.kinds, kubernetes->watch.kinds, sizeof(kubernetes->watch.kinds));
+	kubernetes->block = block;
+	kubernetes->statement = statements[0];
 	if (block->process->startup_ms < kubernetes->startup_ms)
 		block->process->startup_ms = kubernetes->startup_ms;
 	block->kubernetes = kubernetes;
@@ -106,19 +111,40 @@ static enum vigie_status find_api_server(const struct kubernetes *kubernetes,
 	return status;
 }
 
+/* What a reload leaves as it is where the directive has not changed: the records and who keeps them in sync.
+ * Blocks with the same directive share it, too. */
+struct kubernetes_shared {
+	struct vigie_records *records;
+	struct vigie_cluster *cluster;
+	struct vigie_watcher *watcher;
+	const struct kubernetes *speaker; /* NULL: the next that is asked */
+};
+
+static void shared_free(void *object)
+{
+	struct kubernetes_shared *shared = object;
+
+	if (shared->watcher)
+		vigie_watcher_stop(shared->watcher);
+	if (shared->cluster)
+		vigie_cluster_free(shared->cluster);
+	if (shared->records)
+		vigie_records_free(shared->records);
+	free(shared);
+}
+
 static void stop(void *instance)
 {
 	struct kubernetes *kubernetes = instance;
 
 	kubernetes_signal_stop(kubernetes);
-	if (kubernetes->watcher)
-		vigie_watcher_stop(kubernetes->watcher);
+	if (kubernetes->shared && kubernetes->shared->speaker == kubernetes)
+		kubernetes->shared->speaker = NULL;
+	if (kubernetes->shared)
+		vigie_keep_release(kubernetes->block->process->keep, kubernetes->shared);
+	kubernetes->shared = NULL;
 	kubernetes->watcher = NULL;
-	if (kubernetes->cluster)
-		vigie_cluster_free(kubernetes->cluster);
 	kubernetes->cluster = NULL;
-	if (kubernetes->records)
-		vigie_records_free(kubernetes->records);
 	kubernetes->records = NULL;
 }
 
@@ -145,22 +171,74 @@ static enum vigie_status start_source(struct kubernetes *kubernetes, struct vigi
 	return vigie_word_error(error, kubernetes->source, "'%s': %s", kubernetes->source->text, reason.text);
 }
 
+bool kubernetes_speaks(struct kubernetes *kubernetes)
+{
+	if (!kubernetes->shared->speaker)
+		kubernetes->shared->speaker = kubernetes;
+	return kubernetes->shared->speaker == kubernetes;
+}
+
+/* A snapshot is read again at each reload: that is what the reload is for. */
+static bool take_shared(struct kubernetes *kubernetes, const char *key)
+{
+	struct kubernetes_shared *shared;
+
+	if (kubernetes->snapshot)
+		return false;
+	shared = vigie_keep_get(kubernetes->block->process->keep, "kubernetes", key);
+	if (!shared)
+		return false;
+	kubernetes->shared = shared;
+	kubernetes->records = shared->records;
+	kubernetes->cluster = shared->cluster;
+	kubernetes->watcher = shared->watcher;
+	return true;
+}
+
+static enum vigie_status make_shared(struct kubernetes *kubernetes, const char *key,
+				     struct vigie_error *error)
+{
+	struct kubernetes_shared *shared = calloc(1, sizeof(*shared));
+	enum vigie_status status;
+
+	if (!shared ||
+	    vigie_keep_put(kubernetes->block->process->keep, "kubernetes", key, shared, shared_free)) {
+		free(shared);
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	}
+	kubernetes->shared = shared;
+	kubernetes->records = shared->records = vigie_records_new();
+	if (shared->records)
+		shared->cluster = vigie_cluster_new(shared->records, &kubernetes->cluster_options);
+	kubernetes->cluster = shared->cluster;
+	if (shared->cluster)
+		status = start_source(kubernetes, error);
+	else
+		status = vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	shared->watcher = kubernetes->watcher;
+	if (status)
+		stop(kubernetes);
+	return status;
+}
+
 static enum vigie_status start(struct vigie_block *block, void *instance, struct vigie_error *error)
 {
 	struct kubernetes *kubernetes = instance;
+	struct vigie_buffer key;
 	enum vigie_status status = find_local(block, kubernetes, error);
 
 	if (status)
 		return status;
-	kubernetes->records = vigie_records_new();
-	if (kubernetes->records)
-		kubernetes->cluster = vigie_cluster_new(kubernetes->records, &kubernetes->cluster_options);
-	if (!kubernetes->cluster) {
-		stop(kubernetes);
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	}
+	vigie_buffer_init(&key, VIGIE_COREFILE_MAX);
+	status = vigie_statement_text(kubernetes->statement, &key);
+	if (!status)
+		status = vigie_buffer_append(&key, "", 1);
+	if (status)
+		vigie_error_set(error, status, "%s", vigie_status_text(status));
+	else if (!take_shared(kubernetes, (const char *)key.data))
+		status = make_shared(kubernetes, (const char *)key.data, error);
 	kubernetes->view.records = kubernetes->records;
-	status = start_source(kubernetes, error);
+	vigie_buffer_fini(&key);
 	if (!status && kubernetes_signal_start(kubernetes, block->process->loop))
 		status = vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 	if (status)
@@ -288,4 +366,5 @@ const struct vigie_directive vigie_directive_kubernetes = {
 	.zone = zone,
 	.ready = ready,
 	.detail = kubernetes_detail,
+	.control = kubernetes_control,
 };

@@ -29,14 +29,22 @@ struct kubernetes {
 	uint64_t startup_ms;
 
 	struct vigie_address *local;
+	const struct vigie_block *block;
+	const struct vigie_statement *statement;
+	struct kubernetes_shared
+		*shared; /* holds the three below, which the next configuration may take over */
 	struct vigie_records *records;
 	struct vigie_cluster *cluster;
 	struct vigie_watcher *watcher;
 	struct kubernetes_signal *signal;
 };
 
+/* Whether this instance, of those that share their records, is the one that measures them. */
+bool kubernetes_speaks(struct kubernetes *kubernetes);
+
 /* Hooks of the directive. */
 void kubernetes_metrics(void *instance, struct vigie_metrics *metrics);
+bool kubernetes_control(void *instance, const char *const *words, struct json_t *reply);
 void kubernetes_detail(void *instance, struct vigie_buffer *text);
 
 /* SIGUSR2 has everything listed anew. The handle is owned by the loop once it is stopped. */

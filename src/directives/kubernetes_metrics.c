@@ -136,10 +136,10 @@ static void add_state(const struct scrape *scrape, enum vigie_kind kind)
 
 void kubernetes_metrics(void *instance, struct vigie_metrics *metrics)
 {
-	const struct kubernetes *kubernetes = instance;
+	struct kubernetes *kubernetes = instance;
 	struct scrape scrape = {.kubernetes = kubernetes, .metrics = metrics};
 
-	if (!kubernetes->records)
+	if (!kubernetes->records || !kubernetes_speaks(kubernetes))
 		return;
 	vigie_name_to_text(kubernetes->zones[kubernetes->view.primary].bytes, scrape.zone);
 	add_records(&scrape);

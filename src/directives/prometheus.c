@@ -46,7 +46,8 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 
 static unsigned respond(void *argument, struct vigie_http_response *response)
 {
-	const struct vigie_process *process = argument;
+	const struct prometheus *prometheus = argument;
+	const struct vigie_process *process = prometheus->block->process;
 	struct vigie_metrics *metrics = vigie_metrics_new();
 	enum vigie_status status = VIGIE_ENOMEM;
 
@@ -65,7 +66,8 @@ static void stop(void *instance)
 	struct prometheus *prometheus = instance;
 
 	if (prometheus->serves)
-		vigie_http_stop(prometheus->block->process->http, prometheus->address, "/metrics");
+		vigie_http_stop(prometheus->block->process->http, prometheus->address, "/metrics",
+				prometheus);
 	prometheus->serves = false;
 	request_metrics_free(prometheus->requests);
 	prometheus->requests = NULL;
@@ -80,8 +82,8 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	prometheus->requests = request_metrics_new(block);
 	if (!prometheus->requests)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	status = vigie_http_serve(block->process->http, prometheus->address, "/metrics", respond,
-				  block->process, &reason);
+	status = vigie_http_serve(block->process->http, prometheus->address, "/metrics", respond, prometheus,
+				  &reason);
 	prometheus->serves = status == VIGIE_OK;
 	if (status == VIGIE_OK || status == VIGIE_EEXIST)
 		return VIGIE_OK; /* one page tells of all blocks */

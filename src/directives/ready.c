@@ -100,8 +100,8 @@ static void stop(void *instance)
 	struct ready *ready = instance;
 
 	if (ready->serves) {
-		vigie_http_stop(ready->process->http, ready->address, "/ready");
-		vigie_http_stop(ready->process->http, ready->address, "/ready/detail");
+		vigie_http_stop(ready->process->http, ready->address, "/ready", ready);
+		vigie_http_stop(ready->process->http, ready->address, "/ready/detail", ready);
 	}
 	ready->serves = false;
 }

@@ -2,24 +2,54 @@
 #include <string.h>
 
 #include "directives.h"
+#include "vigie/buffer.h"
 #include "words.h"
 
 /* CoreDNS' chain order (its plugin.cfg); `workers`, which is vigie's own and not in the chain, stands first.
  */
+/* One a line, so that two changes do not meet in one. */
+/* clang-format off */
 const struct vigie_directive *const vigie_directives[] = {
-	&vigie_directive_workers,  &vigie_directive_root,        &vigie_directive_metadata,
-	&vigie_directive_timeouts, &vigie_directive_multisocket, &vigie_directive_nsid,
-	&vigie_directive_bufsize,  &vigie_directive_bind,        &vigie_directive_debug,
-	&vigie_directive_trace,    &vigie_directive_ready,       &vigie_directive_health,
-	&vigie_directive_pprof,    &vigie_directive_prometheus,  &vigie_directive_errors,
-	&vigie_directive_log,      &vigie_directive_dns64,       &vigie_directive_any,
-	&vigie_directive_chaos,    &vigie_directive_loadbalance, &vigie_directive_rewrite,
-	&vigie_directive_autopath, &vigie_directive_acl,         &vigie_directive_header,
-	&vigie_directive_tls,      &vigie_directive_minimal,     &vigie_directive_template,
-	&vigie_directive_transfer, &vigie_directive_hosts,       &vigie_directive_kubernetes,
-	&vigie_directive_file,     &vigie_directive_secondary,   &vigie_directive_forward,
-	&vigie_directive_whoami,   &vigie_directive_view,        NULL,
+	&vigie_directive_workers,
+	&vigie_directive_control,
+	&vigie_directive_root,
+	&vigie_directive_metadata,
+	&vigie_directive_timeouts,
+	&vigie_directive_multisocket,
+	&vigie_directive_reload,
+	&vigie_directive_nsid,
+	&vigie_directive_bufsize,
+	&vigie_directive_bind,
+	&vigie_directive_debug,
+	&vigie_directive_trace,
+	&vigie_directive_ready,
+	&vigie_directive_health,
+	&vigie_directive_pprof,
+	&vigie_directive_prometheus,
+	&vigie_directive_errors,
+	&vigie_directive_log,
+	&vigie_directive_dns64,
+	&vigie_directive_any,
+	&vigie_directive_chaos,
+	&vigie_directive_loadbalance,
+	&vigie_directive_rewrite,
+	&vigie_directive_autopath,
+	&vigie_directive_acl,
+	&vigie_directive_header,
+	&vigie_directive_tls,
+	&vigie_directive_minimal,
+	&vigie_directive_template,
+	&vigie_directive_transfer,
+	&vigie_directive_hosts,
+	&vigie_directive_kubernetes,
+	&vigie_directive_file,
+	&vigie_directive_secondary,
+	&vigie_directive_forward,
+	&vigie_directive_whoami,
+	&vigie_directive_view,
+	NULL,
 };
+/* clang-format on */
 
 const struct vigie_directive *vigie_directive_get(const char *name)
 {
@@ -90,4 +120,24 @@ const char *vigie_block_path(const struct vigie_block *block, const char *path)
 	if (joined)
 		snprintf(joined, length, "%s/%s", block->root, path);
 	return joined;
+}
+
+static enum vigie_status append_word(struct vigie_buffer *text, char mark, const char *word)
+{
+	enum vigie_status status = vigie_buffer_append(text, &mark, 1);
+
+	return status ? status : vigie_buffer_append(text, word, strlen(word));
+}
+
+enum vigie_status vigie_statement_text(const struct vigie_statement *statement, struct vigie_buffer *text)
+{
+	enum vigie_status status = append_word(text, '\n', statement->name.text);
+
+	for (size_t i = 0; i < statement->arg_count && !status; i++)
+		status = append_word(text, '\t', statement->args[i].text);
+	if (!status && statement->body)
+		status = append_word(text, '{', "");
+	for (size_t i = 0; i < statement->body_count && !status; i++)
+		status = vigie_statement_text(&statement->body[i], text);
+	return status || !statement->body ? status : append_word(text, '}', "");
 }

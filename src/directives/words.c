@@ -32,6 +32,7 @@ static const struct {
 	 " apiserver_burst apiserver_max_inflight apiserver_qps endpoint endpoint_pod_names "
 	 "fallthrough ignore kubeconfig labels multicluster namespace_labels namespaces noendpoints "
 	 "pods snapshot startup_timeout tls ttl zonal "},
+	{"log", " class "},
 	{"loadbalance", " prefer "},
 	{"pprof", " block "},
 	{"ready", " monitor "},

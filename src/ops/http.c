@@ -16,6 +16,7 @@ enum {
 
 struct route {
 	struct route *next;
+	unsigned epoch; /* the configuration that it belongs to */
 	char *path;
 	vigie_http_handler *handler;
 	void *argument;
@@ -35,6 +36,8 @@ struct site {
 
 struct vigie_http {
 	uv_loop_t *loop;
+	unsigned epoch; /* the latest configuration */
+	unsigned shown; /* the one that answers */
 	struct site *sites;
 };
 
@@ -53,6 +56,16 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned statu
 	return result;
 }
 
+/* The newest are in front; those of a configuration that is being made are hidden. */
+static const struct route *route_get(const struct site *site, const char *path)
+{
+	const struct route *route = site->routes;
+
+	while (route && (route->epoch > site->http->shown || strcmp(route->path, path) != 0))
+		route = route->next;
+	return route;
+}
+
 static enum MHD_Result on_request(void *argument, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *upload,
 				  size_t *upload_size, void **state)
@@ -66,12 +79,10 @@ static enum MHD_Result on_request(void *argument, struct MHD_Connection *connect
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
 		status = MHD_HTTP_METHOD_NOT_ALLOWED;
 	} else {
-		for (const struct route *route = site->routes; route; route = route->next) {
-			if (strcmp(route->path, url) == 0) {
-				status = route->handler(route->argument, &answer);
-				break;
-			}
-		}
+		const struct route *route = route_get(site, url);
+
+		if (route)
+			status = route->handler(route->argument, &answer);
 	}
 	result = respond(connection, status, &answer);
 	vigie_buffer_fini(&answer.body);
@@ -281,7 +292,7 @@ enum vigie_status vigie_http_serve(struct vigie_http *http, const char *address,
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 	}
 	for (const struct route *r = site ? site->routes : NULL; r; r = r->next) {
-		if (strcmp(r->path, path) == 0) {
+		if (r->epoch == http->epoch && strcmp(r->path, path) == 0) {
 			free(route->path);
 			free(route);
 			return vigie_error_set(error, VIGIE_EEXIST, "%s is served on %s already", path,
@@ -295,6 +306,7 @@ enum vigie_status vigie_http_serve(struct vigie_http *http, const char *address,
 		free(route);
 		return VIGIE_EIO;
 	}
+	route->epoch = http->epoch;
 	route->handler = handler;
 	route->argument = argument;
 	route->next = site->routes;
@@ -302,14 +314,24 @@ enum vigie_status vigie_http_serve(struct vigie_http *http, const char *address,
 	return VIGIE_OK;
 }
 
-void vigie_http_stop(struct vigie_http *http, const char *address, const char *path)
+void vigie_http_begin(struct vigie_http *http)
+{
+	http->epoch++;
+}
+
+void vigie_http_show(struct vigie_http *http)
+{
+	http->shown = http->epoch;
+}
+
+void vigie_http_stop(struct vigie_http *http, const char *address, const char *path, const void *argument)
 {
 	struct site *site = site_get(http, address);
 
 	for (struct route **at = site ? &site->routes : NULL; at && *at; at = &(*at)->next) {
 		struct route *route = *at;
 
-		if (strcmp(route->path, path) != 0)
+		if (route->argument != argument || strcmp(route->path, path) != 0)
 			continue;
 		*at = route->next;
 		free(route->path);

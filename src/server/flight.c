@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "explain.h"
 #include "tcp.h"
 #include "udp.h"
 
@@ -21,6 +22,7 @@ struct vigie_pending {
 	unsigned depth;
 	uint32_t rotation;
 	uint64_t began_us;
+	struct vigie_trace *trace;
 	bool silent;
 
 	/* The answer so far, for a request that waits for a look-up: its bytes stand behind the packet. */
@@ -94,6 +96,9 @@ static bool go_on(struct flight *flight, enum vigie_verdict verdict)
 	const struct link *link;
 
 	for (;;) {
+		if (flight->request.trace && flight->position < block->chain_count &&
+		    block->chain[flight->position].directive->serve)
+			explain_step(flight, block->chain[flight->position].directive->name, verdict);
 		switch (verdict) {
 		case VIGIE_NEXT:
 			break;
@@ -130,9 +135,16 @@ bool flight_run(struct flight *flight)
 {
 	const struct zone_table *zones = flight->origin.listener->zones;
 
+	if (flight->query.class == VIGIE_CLASS_CH && explain_is_asked(flight)) {
+		flight->block = &explain_block;
+		flight->position = 0;
+		return go_on(flight, explain_serve(flight));
+	}
 	flight->block = zone_table_get(zones, &flight->query.name);
 	if (flight->block && flight->block->setup.view_holds)
 		flight->block = zone_table_select(zones, &flight->query.name, view_takes, flight);
+	if (flight->request.trace)
+		explain_enter(flight);
 	if (!flight->block) {
 		worker_of(flight->request.worker)->counters.unserved++;
 		flight->answer.rcode = VIGIE_RCODE_REFUSED;
@@ -167,6 +179,7 @@ static struct vigie_pending *suspend_with(struct flight *flight, size_t held_len
 		.depth = flight->request.depth,
 		.rotation = flight->request.rotation,
 		.began_us = flight->request.began_us,
+		.trace = flight->request.trace,
 		.silent = flight->request.silent,
 		.held = flight->answer,
 		.held_length = held_length,
@@ -234,6 +247,7 @@ static void flight_restore(struct flight *flight, const struct vigie_pending *pe
 	flight->request.depth = pending->depth;
 	flight->request.rotation = pending->rotation;
 	flight->request.began_us = pending->began_us;
+	flight->request.trace = pending->trace;
 	flight->request.silent = pending->silent;
 	if (pending->held_length > 0) {
 		flight->answer = pending->held;
@@ -358,7 +372,17 @@ static bool inner_begin(struct flight *inner, const struct flight *flight, enum 
 	flight_begin(inner, worker, channel, buffer, VIGIE_MESSAGE_MAX);
 	inner->inner = true;
 	inner->request.depth = depth;
+	inner->request.trace = flight->request.trace;
 	return true;
+}
+
+/* The trace is gone before the requests that wrote it. */
+static void forget_trace(struct worker *worker, const struct vigie_trace *trace)
+{
+	for (struct vigie_pending *pending = worker->pendings; trace && pending; pending = pending->next) {
+		if (pending->trace == trace)
+			pending->trace = NULL;
+	}
 }
 
 /* Tells the asking request of the end of an inner one, or lets it wait for that. */
@@ -371,9 +395,11 @@ static enum vigie_verdict inner_end(struct flight *flight, struct flight *inner,
 		return tell(flight, inner, passed, done, ready ? vigie_answer_end(&inner->answer) : 0,
 			    argument);
 	waiting = suspend_with(flight, flight->answer.length);
-	if (!waiting)
+	if (!waiting) {
 		/* The inner one will end without anybody waiting. */
+		forget_trace(worker_of(flight->request.worker), flight->request.trace);
 		return done(&flight->request, NULL, 0, argument);
+	}
 	inner->suspended->passed = passed;
 	inner->suspended->parent = waiting;
 	inner->suspended->done = done;
@@ -454,11 +480,22 @@ void flight_forget_connection(struct worker *worker, struct connection *connecti
 	}
 }
 
+bool flight_is_used(const struct worker *worker, const struct vigie_process *process)
+{
+	for (const struct vigie_pending *pending = worker->pendings; pending; pending = pending->next) {
+		if (pending->block && pending->block->setup.process != process)
+			return true;
+	}
+	return false;
+}
+
 void flight_abandon(struct worker *worker)
 {
 	while (worker->pendings) {
 		struct vigie_pending *pending = worker->pendings;
 
+		if (pending->block == &explain_block)
+			free(pending->trace);
 		if (pending->abandoned)
 			pending->abandoned(pending->abandoned_argument);
 		pending_free(pending);

@@ -43,6 +43,9 @@ size_t flight_limit(const struct vigie_query *query, enum vigie_channel channel)
 /* The connection is closing: its suspended queries lose their way back. */
 void flight_forget_connection(struct worker *worker, struct connection *connection);
 
+/* Whether a suspended query is in a block of another process than this: of the generation before. */
+bool flight_is_used(const struct worker *worker, const struct vigie_process *process);
+
 /* Frees what is suspended, without an answer: the worker's end. */
 void flight_abandon(struct worker *worker);
 

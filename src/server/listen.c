@@ -209,19 +209,27 @@ static enum vigie_status check(const union address *address, bool wildcard, int 
 	return status;
 }
 
+bool listener_same(const struct listener *a, const struct listener *b)
+{
+	return address_equal(&a->address, &b->address) && !a->tls == !b->tls;
+}
+
+enum vigie_status listener_check(const struct listener *listener, struct vigie_error *error)
+{
+	enum vigie_status status =
+		listener->tls ? VIGIE_OK
+			      : check(&listener->address, listener->wildcard, SOCK_DGRAM, "UDP", error);
+
+	return status ? status : check(&listener->address, listener->wildcard, SOCK_STREAM, "TCP", error);
+}
+
 enum vigie_status listeners_check(const struct listeners *listeners, struct vigie_error *error)
 {
-	for (size_t i = 0; i < listeners->count; i++) {
-		const struct listener *l = listeners->list[i];
-		enum vigie_status status =
-			l->tls ? VIGIE_OK : check(&l->address, l->wildcard, SOCK_DGRAM, "UDP", error);
+	enum vigie_status status = VIGIE_OK;
 
-		if (!status)
-			status = check(&l->address, l->wildcard, SOCK_STREAM, "TCP", error);
-		if (status)
-			return status;
-	}
-	return VIGIE_OK;
+	for (size_t i = 0; i < listeners->count && !status; i++)
+		status = listener_check(listeners->list[i], error);
+	return status;
 }
 
 void listeners_fini(struct listeners *listeners)

@@ -14,6 +14,12 @@ struct listeners {
  * names both keys. */
 enum vigie_status listeners_add(struct listeners *listeners, struct block *block, struct vigie_error *error);
 
+/* Whether two listeners are the same address and transport: a socket of one can serve the other. */
+bool listener_same(const struct listener *a, const struct listener *b);
+
+/* The same as listeners_check for one. */
+enum vigie_status listener_check(const struct listener *listener, struct vigie_error *error);
+
 /* Whether this process can have all the addresses: another program's sockets with SO_REUSEPORT would share
  * them silently, and half of the queries would go there. VIGIE_EIO: the error names the address. */
 enum vigie_status listeners_check(const struct listeners *listeners, struct vigie_error *error);

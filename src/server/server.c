@@ -1,77 +1,37 @@
 #include "vigie/server.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "control.h"
 #include "cpus.h"
-#include "listen.h"
 #include "metrics.h"
+#include "state.h"
 #include "vigie/clock.h"
 #include "vigie/http.h"
+#include "vigie/keep.h"
 #include "vigie/log.h"
 
-enum {
-	READY_POLL_MS = 5,       /* how often readiness is looked at before the first answer */
-	READY_LOG_AFTER_MS = 500 /* how often the log says that it is waited for */
-};
-
-struct vigie_server {
-	struct vigie_process process;
-	struct block **blocks;
-	size_t block_count;
-	struct listeners listeners;
-	struct worker **workers;
-	unsigned worker_count;
-	atomic_uint workers_ended;
-	uint64_t start_ms;
-	uint64_t log_ms;  /* when the log says next that it is waited for */
-	uv_timer_t wait;  /* for readiness at the start, for the end of the lame duck later */
-	uv_async_t ended; /* a worker's thread has ended */
-	unsigned handles; /* that the loop has not closed yet */
-	bool serving;
-	bool draining;
-	void (*done)(void *argument);
-	void *done_argument;
-};
-
-/* Whether every directive is ready; else, with `names`, one line for each that is not. */
+/* Whether every directive is ready; else, with `names`, the names of those that are not. */
 static bool all_ready(void *argument, struct vigie_buffer *names)
 {
 	const struct vigie_server *server = argument;
-	bool ready = true;
 
-	for (size_t b = 0; b < server->block_count; b++) {
-		const struct block *block = server->blocks[b];
+	return generation_ready(server->current, names);
+}
 
-		for (size_t i = 0; i < block->link_count; i++) {
-			const struct vigie_directive *directive = block->links[i].directive;
-
-			if (!directive->ready || directive->ready(block->links[i].instance))
-				continue;
-			ready = false;
-			if (names && names->length > 0)
-				vigie_buffer_append(names, ",", 1);
-			if (names)
-				vigie_buffer_append(names, directive->name, strlen(directive->name));
-		}
-	}
-	return ready;
+static void reload_changed(void *argument)
+{
+	vigie_server_reload(argument, true, NULL, NULL);
 }
 
 static void add_detail(void *argument, struct vigie_buffer *text)
 {
 	const struct vigie_server *server = argument;
 
-	for (size_t b = 0; b < server->block_count; b++) {
-		const struct block *block = server->blocks[b];
-
-		for (size_t i = 0; i < block->link_count; i++)
-			if (block->links[i].directive->detail)
-				block->links[i].directive->detail(block->links[i].instance, text);
-	}
+	generation_detail(server->current, text);
 }
 
 /* Everything that there is to measure. */
@@ -80,8 +40,9 @@ static void add_metrics(void *argument, struct vigie_metrics *metrics)
 	const struct vigie_server *server = argument;
 
 	server_add_metrics(metrics, server->workers, server->worker_count);
-	for (size_t b = 0; b < server->block_count; b++)
-		block_add_metrics(server->blocks[b], metrics);
+	reload_add_metrics(server, metrics);
+	for (size_t b = 0; b < server->current->block_count; b++)
+		block_add_metrics(server->current->blocks[b], metrics);
 }
 
 static void log_counters(const struct vigie_server *server)
@@ -108,12 +69,6 @@ static void log_counters(const struct vigie_server *server)
 		  sum.refused[VIGIE_GATE_FORMAT], sum.refused[VIGIE_GATE_VERSION]);
 }
 
-static void stop_blocks(struct vigie_server *server)
-{
-	for (size_t i = server->block_count; i-- > 0;)
-		block_stop(server->blocks[i]);
-}
-
 static void on_worker_ended(uv_async_t *async)
 {
 	struct vigie_server *server = async->data;
@@ -121,7 +76,7 @@ static void on_worker_ended(uv_async_t *async)
 	if (atomic_load(&server->workers_ended) < server->worker_count)
 		return;
 	log_counters(server);
-	stop_blocks(server);
+	generation_stop(server->current);
 	server->done(server->done_argument);
 }
 
@@ -136,27 +91,21 @@ struct vigie_server *vigie_server_new(uv_loop_t *loop, const struct vigie_corefi
 	server->process.ready = all_ready;
 	server->process.detail = add_detail;
 	server->process.metrics = add_metrics;
+	server->process.reload = reload_changed;
 	server->process.server = server;
 	uv_timer_init(loop, &server->wait);
 	uv_async_init(loop, &server->ended, on_worker_ended);
 	server->wait.data = server;
 	server->ended.data = server;
 	server->handles = 2;
-	server->blocks = calloc(corefile->block_count, sizeof(struct block *));
+	reload_init(server);
 	server->process.http = vigie_http_new(loop);
-	if (!server->blocks || !server->process.http)
+	server->process.keep = vigie_keep_new();
+	if (!server->process.http || !server->process.keep)
 		goto memory;
-	for (size_t i = 0; i < corefile->block_count; i++) {
-		struct block *block = block_new(&corefile->blocks[i], &server->process, error);
-
-		if (!block)
-			goto fail;
-		server->blocks[server->block_count++] = block;
-	}
-	for (size_t i = 0; i < server->block_count; i++) {
-		if (listeners_add(&server->listeners, server->blocks[i], error))
-			goto fail;
-	}
+	server->current = generation_new(&server->process, corefile, NULL, error);
+	if (!server->current)
+		goto fail;
 	return server;
 
 memory:
@@ -197,7 +146,7 @@ static void on_wait(uv_timer_t *timer)
 		serve(server);
 		return;
 	}
-	if (now - server->start_ms >= server->process.startup_ms) {
+	if (now - server->start_ms >= server->current->process.startup_ms) {
 		vigie_log(VIGIE_LOG_WARNING, "kubernetes", "starting server with unsynced Kubernetes API");
 		serve(server);
 		return;
@@ -208,15 +157,19 @@ static void on_wait(uv_timer_t *timer)
 	}
 }
 
+unsigned server_workers(const struct vigie_process *process)
+{
+	unsigned asked = process->workers ? process->workers : process->sockets;
+
+	return asked ? asked : cpus_allowed();
+}
+
 static enum vigie_status make_workers(struct vigie_server *server, struct vigie_error *error)
 {
-	const struct vigie_process *process = &server->process;
-	unsigned asked = process->workers ? process->workers : process->sockets;
-	unsigned count = asked ? asked : cpus_allowed();
+	const struct listeners *listeners = &server->current->listeners;
+	unsigned count = server_workers(&server->current->process);
 
-	server->process.workers = count;
-	server->process.servers = server->listeners.names;
-	server->process.server_count = server->listeners.count;
+	server->current->process.workers = count;
 	server->workers = calloc(count, sizeof(struct worker *));
 	if (!server->workers)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
@@ -225,9 +178,9 @@ static enum vigie_status make_workers(struct vigie_server *server, struct vigie_
 		if (!server->workers[w])
 			return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 		server->worker_count++;
-		for (size_t i = 0; i < server->listeners.count; i++) {
+		for (size_t i = 0; i < listeners->count; i++) {
 			enum vigie_status status =
-				worker_listen(server->workers[w], server->listeners.list[i], error);
+				worker_listen(server->workers[w], listeners->list[i], error);
 
 			if (status)
 				return status;
@@ -238,13 +191,15 @@ static enum vigie_status make_workers(struct vigie_server *server, struct vigie_
 
 enum vigie_status vigie_server_start(struct vigie_server *server, struct vigie_error *error)
 {
-	enum vigie_status status = listeners_check(&server->listeners, error);
+	enum vigie_status status = listeners_check(&server->current->listeners, error);
 
-	vigie_log_set_level(server->process.debug ? VIGIE_LOG_DEBUG : VIGIE_LOG_INFO);
+	vigie_log_set_level(server->current->process.debug ? VIGIE_LOG_DEBUG : VIGIE_LOG_INFO);
 	if (!status)
 		status = make_workers(server, error);
-	for (size_t i = 0; i < server->block_count && !status; i++)
-		status = block_start(server->blocks[i], error);
+	if (!status)
+		status = generation_start(server->current, error);
+	if (!status)
+		status = server_control_open(server, error);
 	if (status)
 		return status;
 	server->start_ms = vigie_clock_ms();
@@ -272,18 +227,18 @@ void vigie_server_drain(struct vigie_server *server, void (*done)(void *argument
 	if (server->draining)
 		return;
 	server->draining = true;
-	server->process.draining = true;
 	server->done = done;
 	server->done_argument = argument;
-	for (size_t i = 0; i < server->block_count; i++)
-		block_drain(server->blocks[i]);
-	uv_timer_start(&server->wait, on_lameduck_end, server->serving ? server->process.lameduck_ms : 0, 0);
+	reload_drain(server);
+	generation_drain(server->current);
+	uv_timer_start(&server->wait, on_lameduck_end,
+		       server->serving ? server->current->process.lameduck_ms : 0, 0);
 }
 
 void vigie_server_print(const struct vigie_server *server)
 {
-	for (size_t b = 0; b < server->block_count; b++) {
-		const struct vigie_server_block *source = server->blocks[b]->setup.source;
+	for (size_t b = 0; b < server->current->block_count; b++) {
+		const struct vigie_server_block *source = server->current->blocks[b]->setup.source;
 
 		for (size_t k = 0; k < source->key_count; k++) {
 			char line[VIGIE_NAME_TEXT_MAX + 8];
@@ -312,11 +267,12 @@ void vigie_server_free(struct vigie_server *server)
 	for (unsigned i = 0; i < server->worker_count; i++)
 		worker_free(server->workers[i]);
 	free(server->workers);
-	stop_blocks(server);
-	for (size_t i = 0; i < server->block_count; i++)
-		block_free(server->blocks[i]);
-	free(server->blocks);
-	listeners_fini(&server->listeners);
+	server_control_close(server);
+	reload_close(server, on_handle_closed);
+	if (server->current)
+		generation_stop(server->current);
+	generation_free(server->current);
+	vigie_keep_free(server->process.keep);
 	if (server->process.http)
 		vigie_http_close(server->process.http);
 	uv_close((uv_handle_t *)&server->wait, on_handle_closed);

@@ -6,13 +6,15 @@
 #include <unistd.h>
 
 #include "connection.h"
+#include "listen.h"
 #include "vigie/clock.h"
 
 struct tcp_listener {
 	struct tcp_listener *next;
 	struct worker *worker;
 	const struct listener *listener;
-	uv_tcp_t handle;
+	uv_tcp_t handle; /* from tcp_attach on */
+	int fd;          /* until then */
 };
 
 /* Whether a client has more connections than it may; the new one counts. */
@@ -61,7 +63,8 @@ static void on_connection(uv_stream_t *stream, int status)
 	connection_read(connection);
 }
 
-enum vigie_status tcp_open(struct worker *worker, const struct listener *listener, struct vigie_error *error)
+enum vigie_status tcp_open(struct tcp_listener **list, const struct listener *listener,
+			   struct vigie_error *error)
 {
 	const union address *address = &listener->address;
 	struct tcp_listener *tcp = calloc(1, sizeof(*tcp));
@@ -72,7 +75,6 @@ enum vigie_status tcp_open(struct worker *worker, const struct listener *listene
 
 	if (!tcp)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	tcp->worker = worker;
 	tcp->listener = listener;
 	fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) ||
@@ -82,22 +84,32 @@ enum vigie_status tcp_open(struct worker *worker, const struct listener *listene
 	    bind(fd, &address->any, address_length(address)) || listen(fd, VIGIE_TCP_BACKLOG)) {
 		vigie_error_set(error, VIGIE_EIO, "cannot listen on %s by TCP: %s",
 				address_to_text(address, text), strerror(errno));
-		goto fail;
+		tcp->fd = fd;
+		tcp_discard(tcp);
+		return VIGIE_EIO;
 	}
-	if (uv_tcp_init(&worker->loop, &tcp->handle) || uv_tcp_open(&tcp->handle, fd)) {
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-		goto fail;
-	}
+	tcp->fd = fd;
+	tcp->next = *list;
+	*list = tcp;
+	return VIGIE_OK;
+}
+
+void tcp_discard(struct tcp_listener *tcp)
+{
+	if (tcp->fd >= 0)
+		close(tcp->fd);
+	free(tcp);
+}
+
+void tcp_attach(struct worker *worker, struct tcp_listener *tcp)
+{
+	/* They can only fail for a file that is no socket of libuv's kind: this is one. */
+	uv_tcp_init(&worker->loop, &tcp->handle);
+	uv_tcp_open(&tcp->handle, tcp->fd);
 	tcp->handle.data = tcp;
+	tcp->worker = worker;
 	tcp->next = worker->tcp_listeners;
 	worker->tcp_listeners = tcp;
-	return VIGIE_OK;
-
-fail:
-	if (fd >= 0)
-		close(fd);
-	free(tcp);
-	return VIGIE_EIO;
 }
 
 void tcp_start(struct tcp_listener *listener)
@@ -113,6 +125,21 @@ static void on_listener_closed(uv_handle_t *handle)
 struct tcp_listener *tcp_next(const struct tcp_listener *listener)
 {
 	return listener->next;
+}
+
+struct tcp_listener **tcp_next_place(struct tcp_listener *listener)
+{
+	return &listener->next;
+}
+
+const struct listener *tcp_listener_of(const struct tcp_listener *listener)
+{
+	return listener->listener;
+}
+
+void tcp_set_listener(struct tcp_listener *tcp, const struct listener *listener)
+{
+	tcp->listener = listener;
 }
 
 void tcp_close(struct tcp_listener *listener)
@@ -148,6 +175,44 @@ void tcp_tick(struct worker *worker)
 			worker->counters.tcp_idle++;
 		connection_close(c);
 	}
+}
+
+static const struct listener *find_listener(const struct listeners *listeners, const struct listener *wanted)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (listener_same(listeners->list[i], wanted))
+			return listeners->list[i];
+	}
+	return NULL;
+}
+
+void tcp_rebind_connections(struct worker *worker, const struct listeners *listeners)
+{
+	for (struct connection *c = worker->connections; c; c = c->next) {
+		const struct listener *listener = find_listener(listeners, c->origin.listener);
+
+		if (listener)
+			c->origin.listener = listener;
+	}
+}
+
+bool tcp_close_retired(struct worker *worker, const struct listeners *listeners)
+{
+	struct connection *next;
+	bool none = true;
+
+	for (struct connection *c = worker->connections; c; c = next) {
+		next = c->next;
+		if (c->stream)
+			none = false; /* what it sends may be of the generation before */
+		else if (find_listener(listeners, c->origin.listener))
+			continue;
+		else if (c->pending == 0 && c->unsent == 0)
+			connection_close(c);
+		else
+			none = false;
+	}
+	return none;
 }
 
 void tcp_close_connections(struct worker *worker, bool every)

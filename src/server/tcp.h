@@ -7,9 +7,17 @@
 #include "worker.h"
 
 struct connection;
+struct listeners;
 
-/* Opens, binds and listens; VIGIE_EIO with the address in `error`. The worker owns the listener. */
-enum vigie_status tcp_open(struct worker *worker, const struct listener *listener, struct vigie_error *error);
+/* Opens, binds and listens, and puts it in front of a list; VIGIE_EIO with the address in `error`. */
+enum vigie_status tcp_open(struct tcp_listener **list, const struct listener *listener,
+			   struct vigie_error *error);
+
+/* Frees a listener that no worker has. */
+void tcp_discard(struct tcp_listener *listener);
+
+/* Gives a listener to a worker: before its thread starts, or in it. */
+void tcp_attach(struct worker *worker, struct tcp_listener *listener);
 
 /* Starts accepting, in the worker's thread. */
 void tcp_start(struct tcp_listener *listener);
@@ -17,6 +25,11 @@ void tcp_start(struct tcp_listener *listener);
 /* Stops accepting; the memory goes when the loop has closed the handle. */
 void tcp_close(struct tcp_listener *listener);
 struct tcp_listener *tcp_next(const struct tcp_listener *listener);
+struct tcp_listener **tcp_next_place(struct tcp_listener *listener);
+
+/* What it serves. */
+const struct listener *tcp_listener_of(const struct tcp_listener *listener);
+void tcp_set_listener(struct tcp_listener *tcp, const struct listener *listener);
 
 /* Sends one answer, of a query that was suspended. */
 void tcp_send(struct connection *connection, const uint8_t *answer, size_t length);
@@ -30,6 +43,14 @@ void tcp_connection_suspended(struct connection *connection, int change);
 
 /* Closes what is idle for too long. */
 void tcp_tick(struct worker *worker);
+
+/* Gives the connections whose address is listened on by one of these their new listener. */
+void tcp_rebind_connections(struct worker *worker, const struct listeners *listeners);
+
+/* Closes the connections with nothing under way whose listener is none of these. False when something is left
+ * that the generation before may be needed for.
+ */
+bool tcp_close_retired(struct worker *worker, const struct listeners *listeners);
 
 /* Closes all connections: those with nothing under way, or every one. */
 void tcp_close_connections(struct worker *worker, bool every);

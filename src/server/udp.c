@@ -71,7 +71,8 @@ static int set_options(int fd, int family, bool wildcard)
 	return wildcard ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &yes, sizeof(yes)) : 0;
 }
 
-enum vigie_status udp_open(struct worker *worker, const struct listener *listener, struct vigie_error *error)
+enum vigie_status udp_open(struct udp_socket **list, const struct listener *listener,
+			   struct vigie_error *error)
 {
 	const union address *address = &listener->address;
 	struct udp_socket *udp = calloc(1, sizeof(*udp));
@@ -79,29 +80,35 @@ enum vigie_status udp_open(struct worker *worker, const struct listener *listene
 
 	if (!udp)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	udp->worker = worker;
 	udp->listener = listener;
 	udp->fd = socket(address->any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (udp->fd < 0 || set_options(udp->fd, address->any.sa_family, listener->wildcard) ||
 	    bind(udp->fd, &address->any, address_length(address))) {
 		vigie_error_set(error, VIGIE_EIO, "cannot listen on %s by UDP: %s",
 				address_to_text(address, text), strerror(errno));
-		goto fail;
+		udp_discard(udp);
+		return VIGIE_EIO;
 	}
-	if (uv_poll_init(&worker->loop, &udp->poll, udp->fd)) {
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-		goto fail;
-	}
-	udp->poll.data = udp;
-	udp->next = worker->udp_sockets;
-	worker->udp_sockets = udp;
+	udp->next = *list;
+	*list = udp;
 	return VIGIE_OK;
+}
 
-fail:
+void udp_discard(struct udp_socket *udp)
+{
 	if (udp->fd >= 0)
 		close(udp->fd);
 	free(udp);
-	return VIGIE_EIO;
+}
+
+void udp_attach(struct worker *worker, struct udp_socket *udp)
+{
+	/* It can only fail for a file that cannot be polled: a socket can. */
+	uv_poll_init(&worker->loop, &udp->poll, udp->fd);
+	udp->poll.data = udp;
+	udp->worker = worker;
+	udp->next = worker->udp_sockets;
+	worker->udp_sockets = udp;
 }
 
 /* The address that a packet was sent to, from its control message; the listener's own where there is none. */

@@ -11,16 +11,24 @@ struct udp_socket {
 	struct udp_socket *next;
 	struct worker *worker;
 	const struct listener *listener;
-	uv_poll_t poll;
+	uv_poll_t poll; /* from udp_attach on */
 	int fd;
+	bool retired; /* its address is not listened on any more: it sends the last answers */
 };
 
 /* The buffers of a batch; one for a worker, its sockets use it in turn. */
 struct udp_batch *udp_batch_new(void);
 void udp_batch_free(struct udp_batch *batch);
 
-/* Opens and binds; VIGIE_EIO with the address in `error`. The worker owns the socket. */
-enum vigie_status udp_open(struct worker *worker, const struct listener *listener, struct vigie_error *error);
+/* Opens and binds a socket and puts it in front of a list; VIGIE_EIO with the address in `error`. */
+enum vigie_status udp_open(struct udp_socket **list, const struct listener *listener,
+			   struct vigie_error *error);
+
+/* Frees a socket that no worker has. */
+void udp_discard(struct udp_socket *socket);
+
+/* Gives a socket to a worker: before its thread starts, or in it. */
+void udp_attach(struct worker *worker, struct udp_socket *socket);
 
 /* Starts reading, in the worker's thread. */
 void udp_start(struct udp_socket *socket);

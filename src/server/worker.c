@@ -4,12 +4,13 @@
 #include <urcu-qsbr.h>
 
 #include "flight.h"
+#include "handover.h"
 #include "tcp.h"
 #include "udp.h"
 #include "vigie/clock.h"
 #include "vigie/forward.h"
 
-enum { TICK_MS = 1000, DRAIN_TICK_MS = 10 };
+enum { TICK_MS = 1000, DRAIN_TICK_MS = 10, RETIRE_TICK_MS = 5 };
 
 const double turn_bounds[TURN_BOUNDS] = {0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008,
 					 0.016,   0.032,  0.064, 0.128, 0.256, 0.512};
@@ -91,6 +92,8 @@ static void close_all(struct worker *worker)
 	}
 	uv_close((uv_handle_t *)&worker->tick, NULL);
 	uv_close((uv_handle_t *)&worker->stop, NULL);
+	uv_close((uv_handle_t *)&worker->change, NULL);
+	uv_close((uv_handle_t *)&worker->retire, NULL);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -122,6 +125,34 @@ static void on_stop(uv_async_t *async)
 	uv_timer_start(&worker->tick, on_tick, 0, DRAIN_TICK_MS);
 }
 
+static void on_retire(uv_timer_t *timer)
+{
+	struct worker *worker = timer->data;
+
+	if (handover_check(worker))
+		uv_timer_stop(timer);
+}
+
+static void on_change(uv_async_t *async)
+{
+	struct worker *worker = async->data;
+	struct handover *handover = atomic_exchange(&worker->incoming, NULL);
+
+	if (!handover)
+		return;
+	worker_enter(worker);
+	handover_apply(worker, handover);
+	worker_leave(worker);
+	if (!handover_check(worker))
+		uv_timer_start(&worker->retire, on_retire, RETIRE_TICK_MS, RETIRE_TICK_MS);
+}
+
+void worker_hand_over(struct worker *worker, struct handover *handover)
+{
+	atomic_store(&worker->incoming, handover);
+	uv_async_send(&worker->change);
+}
+
 struct worker *worker_new(unsigned index)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
@@ -135,9 +166,13 @@ struct worker *worker_new(unsigned index)
 		return NULL;
 	}
 	uv_async_init(&worker->loop, &worker->stop, on_stop);
+	uv_async_init(&worker->loop, &worker->change, on_change);
 	uv_timer_init(&worker->loop, &worker->tick);
+	uv_timer_init(&worker->loop, &worker->retire);
 	worker->stop.data = worker;
 	worker->tick.data = worker;
+	worker->change.data = worker;
+	worker->retire.data = worker;
 	worker->base.loop = &worker->loop;
 	worker->base.index = index;
 	worker->base.ops = &flight_ops;
@@ -152,9 +187,17 @@ struct worker *worker_new(unsigned index)
 enum vigie_status worker_listen(struct worker *worker, const struct listener *listener,
 				struct vigie_error *error)
 {
-	enum vigie_status status = listener->tls ? VIGIE_OK : udp_open(worker, listener, error);
+	struct udp_socket *udp = NULL;
+	struct tcp_listener *tcp = NULL;
+	enum vigie_status status = listener->tls ? VIGIE_OK : udp_open(&udp, listener, error);
 
-	return status ? status : tcp_open(worker, listener, error);
+	if (udp)
+		udp_attach(worker, udp);
+	if (!status)
+		status = tcp_open(&tcp, listener, error);
+	if (tcp)
+		tcp_attach(worker, tcp);
+	return status;
 }
 
 static void run(void *argument)
@@ -198,6 +241,8 @@ void worker_free(struct worker *worker)
 		uv_run(&worker->loop, UV_RUN_DEFAULT);
 	}
 	uv_loop_close(&worker->loop);
+	handover_free(worker->incoming);
+	handover_free(worker->handover);
 	for (size_t i = 0; i <= VIGIE_DEPTH_MAX; i++)
 		free(worker->scratch[i]);
 	udp_batch_free(worker->batch);

@@ -35,11 +35,15 @@ struct turns {
 	uint64_t sum_us;
 };
 
+struct generation;
+struct handover;
+
 /* An address and port that blocks listen on, for all workers. */
 struct listener {
 	struct vigie_server_name name;
 	union address address;
-	struct zone_table *zones; /* owned */
+	struct zone_table *zones;            /* owned */
+	const struct generation *generation; /* that it is of */
 	struct vigie_timeouts timeouts;
 	struct vigie_tls *tls; /* borrowed; NULL: UDP and TCP */
 	bool notifiable;       /* a block here has zones that others may notify it of */
@@ -51,7 +55,11 @@ struct worker {
 	struct vigie_worker base; /* what directives see; first, so that one is the other */
 	uv_loop_t loop;
 	uv_thread_t thread;
-	uv_async_t stop; /* another thread asks for the end */
+	uv_async_t stop;   /* another thread asks for the end */
+	uv_async_t change; /* another thread brings a handover */
+	_Atomic(struct handover *) incoming;
+	struct handover *handover; /* under way */
+	uv_timer_t retire;         /* meanwhile: is everything of the generation before done? */
 	uv_timer_t
 		tick; /* once a second: idle connections; while draining, more often: is everything done? */
 	bool thread_runs;
@@ -89,6 +97,9 @@ enum vigie_status worker_start(struct worker *worker, void (*ended)(void *argume
 
 /* Asks the thread to read its sockets out, to wait for what is suspended, and to end. Any thread. */
 void worker_stop(struct worker *worker);
+
+/* Gives the next generation to the thread, which owns the handover from here on (handover.h). Any thread. */
+void worker_hand_over(struct worker *worker, struct handover *handover);
 
 /* Joins the thread and frees. */
 void worker_free(struct worker *worker);

@@ -26,16 +26,16 @@ RANK = {module: rank for rank, row in enumerate(LAYERS) for module in row}
 
 # Which module each public header belongs to.
 HEADERS = {
-    "base": "arena buffer clock hash log random status yaml",
+    "base": "arena buffer clock hash keep log random status yaml",
     "wire": "answer name query record text",
-    "records": "cluster records",
+    "records": "cluster records records_walk",
     "zones": "axfr zone",
     "config": "corefile",
     "kube": "kube",
     "forward": "forward",
     "tls": "tls",
-    "ops": "http metrics process_metrics",
-    "directives": "directive request",
+    "ops": "control http metrics process_metrics",
+    "directives": "directive request trace",
     "server": "server",
 }
 MODULE_OF_HEADER = {f"vigie/{name}.h": module for module, names in HEADERS.items() for name in names.split()}

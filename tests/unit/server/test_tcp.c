@@ -75,6 +75,7 @@ static int setup(void **state)
 	static struct vigie_key key;
 	const struct vigie_key *first;
 	struct vigie_error error;
+	struct tcp_listener *opened = NULL;
 	union address address;
 
 	vigie_hash_init();
@@ -86,9 +87,10 @@ static int setup(void **state)
 	listener = (struct listener){.zones = zone_table_new()};
 	if (!worker || !listener.zones || vigie_name_from_text(&key.zone, ".") ||
 	    zone_table_add(listener.zones, &key, &block, &first) ||
-	    address_from_text(&listener.address, "127.0.0.1", 0) || tcp_open(worker, &listener, &error))
+	    address_from_text(&listener.address, "127.0.0.1", 0) || tcp_open(&opened, &listener, &error))
 		return -1;
-	tcp_start(worker->tcp_listeners);
+	tcp_attach(worker, opened);
+	tcp_start(opened);
 	uv_walk(&worker->loop, find_port, &address);
 	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	return client < 0 ? -1 : connect(client, &address.any, address_length(&address));

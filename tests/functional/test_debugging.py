@@ -1,0 +1,268 @@
+"""vigie explains itself: CH TXT queries below vigie., and `vigie ctl`."""
+import json
+import os
+import re
+import socket
+import stat
+import subprocess
+import threading
+from pathlib import Path
+
+import dns.message
+import pytest
+
+from scripted_upstream import Reply
+from vigie_process import BINARY, ENVIRONMENT, PATIENCE, Vigie, free_port, refused_configuration, wait_for
+
+WEB = "web.default.svc.cluster.local."
+
+
+@pytest.fixture
+def vigie(start, snapshot, upstream, tmp_path) -> Vigie:
+    upstream.answers["www.example.com.", "A"] = Reply("www.example.com. 60 IN A 192.0.2.80")
+    upstream.answers["slow.example.com.", "A"] = Reply("slow.example.com. 60 IN A 192.0.2.81", delay=0.3)
+    upstream.answers["silent.example.com.", "A"] = Reply(drop=True)
+    return start(f""".:PORT {{
+	bind 127.0.0.1 ::1
+	control {tmp_path}/control.sock
+	errors
+	kubernetes cluster.local in-addr.arpa {{
+		snapshot {snapshot}
+	}}
+	forward . {upstream.text}
+}}
+""")
+
+
+def texts(vigie: Vigie, name: str, **options) -> list[str]:
+    reply = vigie.ask(name, "TXT", "CH", tcp=True, **options)
+    assert reply.rcode() == 0, reply.to_text()
+    return [rdata.strings[0].decode() for rrset in reply.answer for rdata in rrset]
+
+
+def ctl(vigie: Vigie, *words: str, code: int = 0) -> str:
+    """What it prints, on stderr when it must fail."""
+    done = subprocess.run([BINARY, "ctl", "-s", f"{vigie.folder.parent}/control.sock", *words], capture_output=True,
+                          text=True, env=ENVIRONMENT, timeout=3 * PATIENCE)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stderr if code else done.stdout
+
+
+# By dig
+
+
+def test_stats(vigie):
+    vigie.ask(WEB)
+    lines = texts(vigie, "stats.vigie.")
+    assert re.match(r"vigie-\d\S*, up for \d+ s, \d+ workers, this is worker \d+$", lines[0])
+    assert any(re.match(r"queries: \d+ by UDP, \d+ by TCP$", line) for line in lines)
+
+
+def test_watch(vigie):
+    assert texts(vigie, "WATCH.vigie.") == ["nothing is watched"]
+
+
+@pytest.mark.parametrize("name, expected", [
+    (f"trace.{WEB}vigie.", [f"question: {WEB} A", "kubernetes answers NOERROR with 1 records", "result: NOERROR aa ra",
+                            f"answer: {WEB} 5 A 10.96.0.10"]),
+    (f"trace._aaaa.{WEB}vigie.", [f"question: {WEB} AAAA", "kubernetes answers NOERROR"]),
+    (f"trace._srv._http._tcp.{WEB}vigie.", [f"question: _http._tcp.{WEB} SRV"]),
+    ("trace._http._tcp.example.vigie.", ["question: _http._tcp.example. A"]),
+    ("trace.missing.default.svc.cluster.local.vigie.", ["kubernetes answers NXDOMAIN with 0 records", "result: NXDOMAIN"]),
+    ("trace.www.example.com.vigie.", ["kubernetes goes on", "forward waits", "forward answers NOERROR with 1 records",
+                                      "answer: www.example.com. 60 A 192.0.2.80"]),
+    ("trace.slow.example.com.vigie.", ["forward waits", "answer: slow.example.com. 60 A 192.0.2.81"]),
+    ("trace.silent.example.com.vigie.", ["forward answers SERVFAIL", "trouble: ", "result: SERVFAIL"]),
+    ("trace.vigie.", ["question: . A"])])
+def test_trace(vigie, name, expected):
+    """The lines, in this order."""
+    lines = texts(vigie, name)
+    assert any(re.match(rf"block: \.:{vigie.port} at .*Corefile:1$", line) for line in lines), lines
+    at = 0
+    for part in expected:
+        at = next((i + 1 for i, line in enumerate(lines) if i >= at and part in line), 0)
+        assert at, f"{part} is not in {lines}"
+
+
+def test_a_trace_by_udp_is_truncated(vigie):
+    reply = vigie.ask(f"trace._srv._http._tcp.{WEB}vigie.", "TXT", "CH")
+    assert reply.flags & 0x0200 or reply.answer
+
+
+def test_names_of_the_same_kind_that_there_are_not(vigie):
+    assert vigie.ask("bogus.vigie.", "TXT", "CH").rcode() == 3
+    assert vigie.ask("vigie.", "TXT", "CH").rcode() == 5
+    assert vigie.ask("stats.vigie.", "A", "CH").rcode() == 5
+
+
+ACL = """.:PORT {{
+	bind 127.0.0.1 {own}
+	acl {{
+		{rule}
+	}}
+	kubernetes cluster.local {{
+		snapshot {snapshot}
+	}}
+}}
+"""
+
+
+@pytest.mark.parametrize("rule, told", [("allow net {client}/32", True), ("allow net 203.0.113.0/24", False),
+                                        ("allow", False), ("block net {client}/32", False)])
+def test_who_is_told(start, snapshot, namespaces, rule, told):
+    """This host, and addresses that an acl allows by name; others get what they always got."""
+    client, own = namespaces
+    vigie = start(ACL.format(own=own, rule=rule.format(client=client), snapshot=snapshot))
+    assert texts(vigie, "stats.vigie.")
+    code = ("import dns.message, dns.query; q = dns.message.make_query('stats.vigie.', 'TXT', 'CH'); "
+            f"print(dns.query.udp(q, '{own}', port={vigie.port}, timeout=20).rcode())")
+    done = subprocess.run(["ip", "netns", "exec", "vigie-debug", os.sys.executable, "-c", code], capture_output=True,
+                          text=True, timeout=2 * PATIENCE)
+    assert done.stdout.strip() == ("0" if told else "5"), done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def namespaces():
+    """A client on another address than the server's: in a network namespace of its own."""
+    def run(*words, check=True):
+        return subprocess.run(words, check=check, capture_output=True, text=True)
+    if os.geteuid() != 0 or run("ip", "netns", "add", "vigie-debug", check=False).returncode != 0:
+        pytest.skip("needs root and network namespaces")
+    try:
+        run("ip", "link", "add", "vigiedbg0", "type", "veth", "peer", "name", "vigiedbg1", "netns", "vigie-debug")
+        run("ip", "address", "add", "198.18.77.1/30", "dev", "vigiedbg0")
+        run("ip", "link", "set", "vigiedbg0", "up")
+        run("ip", "-n", "vigie-debug", "address", "add", "198.18.77.2/30", "dev", "vigiedbg1")
+        run("ip", "-n", "vigie-debug", "link", "set", "vigiedbg1", "up")
+        yield "198.18.77.2", "198.18.77.1"
+    finally:
+        run("ip", "netns", "delete", "vigie-debug", check=False)
+        run("ip", "link", "delete", "vigiedbg0", check=False)
+
+
+# By `vigie ctl`
+
+
+def test_status(vigie):
+    vigie.ask(WEB)
+    text = ctl(vigie, "status")
+    assert re.search(r"^ready: true$", text, re.MULTILINE)
+    assert re.search(rf"^pid: {vigie.process.pid}$", text, re.MULTILINE)
+    status = json.loads(ctl(vigie, "--json", "status"))
+    assert status["ready"] is True and status["counters"]["queries_udp"] >= 1
+    assert status["blocks"][0]["servers"] == [f"dns://127.0.0.1:{vigie.port}", f"dns://[::1]:{vigie.port}"]
+    assert "kubernetes" in status["blocks"][0]["directives"]
+
+
+def test_ctl_trace(vigie):
+    assert f"answer: {WEB} 5 A 10.96.0.10\n" in ctl(vigie, "trace", WEB)
+    assert "question: www.example.com. AAAA\n" in ctl(vigie, "trace", "www.example.com", "aaaa")
+    assert "forward answers SERVFAIL" in ctl(vigie, "trace", "silent.example.com")
+    assert "trace needs a name" in ctl(vigie, "trace", "a..b", code=1)
+    assert "trace needs a name" in ctl(vigie, "trace", WEB, "BOGUS", code=1)
+
+
+def test_records_dump(vigie):
+    everything = json.loads(ctl(vigie, "records", "dump", "--json"))["services"]
+    assert {(each["namespace"], each["service"]) for each in everything} >= {("default", "web"), ("prod", "web")}
+    web = json.loads(ctl(vigie, "--json", "records", "dump", "default/web"))["services"]
+    assert [each["addresses"][0] for each in web] == ["10.96.0.10"]
+    assert {each["namespace"] for each in json.loads(ctl(vigie, "--json", "records", "dump", "prod"))["services"]} == {"prod"}
+    assert json.loads(ctl(vigie, "--json", "records", "dump", "no-such"))["services"] == []
+    assert "namespace=default service=web kind=ClusterIP" in ctl(vigie, "records", "dump", "default/web")
+
+
+def test_ctl_reload(vigie, snapshot):
+    assert ctl(vigie, "reload") == "done\n" or "done" in ctl(vigie, "reload")
+    good = vigie.corefile.read_text()
+    vigie.corefile.write_text(good + "bogus {")
+    assert "is never closed" in ctl(vigie, "reload", code=1)
+    status = json.loads(ctl(vigie, "status", "--json"))
+    assert status["reloads_failed"] == 1 and "never closed" in status["reload_error"]
+    vigie.corefile.write_text(good.replace("ttl", "ttl"))
+    ctl(vigie, "reload")
+    assert vigie.ask(WEB).answer
+
+
+def test_log_level(vigie):
+    assert "error" in ctl(vigie, "log", "ERROR")
+    ctl(vigie, "reload")
+    assert "Reloading" not in vigie.log()
+    ctl(vigie, "log", "info")
+    ctl(vigie, "reload")
+    vigie.wait_for_log("Reloading complete")
+    assert "a log level is" in ctl(vigie, "log", "loud", code=1)
+
+
+def test_what_is_wrong(vigie, tmp_path):
+    assert "no such command" in ctl(vigie, "bogus", code=1)
+    assert "no such command" in ctl(vigie, "status", "bogus", code=1)
+    assert "Usage" in ctl(vigie, code=2)
+    done = subprocess.run([BINARY, "ctl", "-s", f"{tmp_path}/nothing", "status"], capture_output=True, text=True,
+                          env=ENVIRONMENT)
+    assert done.returncode == 1 and "is vigie running" in done.stderr
+
+
+def test_the_socket_is_its_owners_alone(vigie, tmp_path):
+    path = tmp_path / "control.sock"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    vigie.stop()
+    assert not path.exists()
+
+
+def test_a_socket_that_was_left_behind(start, snapshot, tmp_path):
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    vigie = start(f".:PORT {{\n\tbind 127.0.0.1\n\tcontrol {path}\n\terrors\n}}\n")
+    assert "version: " in ctl(vigie, "status")
+    log = refused_configuration(tmp_path / "second",
+                                f".:{free_port()} {{\n\tbind 127.0.0.1\n\tcontrol {path}\n\terrors\n}}\n")
+    assert str(path) in log and "Address already in use" in log
+    assert "version: " in ctl(vigie, "status")
+
+
+@pytest.mark.parametrize("words, word", [("here", "here"), ("", "control"), ("/a /b", "/b")])
+def test_mistakes(tmp_path, words, word):
+    log = refused_configuration(tmp_path, f".:{free_port()} {{\n\tbind 127.0.0.1\n\tcontrol {words}\n}}\n")
+    assert "Corefile:3" in log and f"'{word}'" in log
+
+
+def test_no_socket(start, tmp_path):
+    vigie = start(".:PORT {\n\tbind 127.0.0.1\n\tcontrol off\n\terrors\n}\n")
+    assert "control" not in vigie.log()
+
+
+def test_clients_that_hang(vigie, tmp_path):
+    """They hold their connections; others beyond the bound are closed, and DNS does not notice."""
+    clients = []
+    for number in range(40):
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(PATIENCE)
+        client.connect(f"{tmp_path}/control.sock")
+        clients.append(client)
+        if number % 2 and number < 16:
+            client.sendall(b'["sta')
+    for _ in range(100):
+        assert vigie.ask(WEB).answer
+    for client in clients[:16]:
+        client.close()
+    wait_for(lambda: "version" in subprocess.run([BINARY, "ctl", "-s", f"{tmp_path}/control.sock", "status"],
+                                                 capture_output=True, text=True, env=ENVIRONMENT).stdout, "an answer")
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.parametrize("line", [b"\n", b"status\n", b"[]\n", b"[1]\n", b'["a","b","c","d","e","f","g","h","i"]\n',
+                                  b"\xff\xfe\n", b"x" * 5000])
+def test_nonsense(vigie, tmp_path, line):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(f"{tmp_path}/control.sock")
+        client.sendall(line)
+        try:
+            reply = client.recv(65536)
+        except ConnectionResetError:  # it closed with bytes unread
+            reply = b""
+    assert reply == b"" or "error" in json.loads(reply)
+    assert "version: " in ctl(vigie, "status")
