@@ -118,7 +118,27 @@ def test_a_flood_of_errors_is_cut(start, tmp_path):
     assert written + told == 3000
 
 
+@pytest.mark.parametrize("options, first, summary", [
+    ("", 0, "ERROR"), ("warning", 0, "WARNING"), ("info show_first", 1, "INFO"), ("show_first", 1, "ERROR")])
+def test_consolidated_errors(start, options, first, summary):
+    """Three of them: one line, and with show_first the first one by itself."""
+    vigie = start(".:PORT {\n\tbind 127.0.0.1\n\terrors {\n\t\tconsolidate 2s \"refused$\" " + options +
+                  "\n\t\tconsolidate 1s \".*\"\n\t}\n\tforward . 127.0.0.1:1\n}\n")
+    for name in ("a.", "b.", "c."):
+        assert vigie.ask(name).rcode() == 2
+    vigie.wait_for_log(rf"^\[{summary}\] plugin/errors: 3 errors like 'refused\$' occurred in last 2s$")
+    assert len(re.findall(rf"^\[{summary}\] plugin/errors: 2 [abc]\. A: ", vigie.log(), re.MULTILINE)) == first
+    vigie.ask("d.")  # a period that has not ended is told of at the end
+    vigie.stop()
+    assert ("1 errors like" in vigie.log()) == (not first)
+    assert len(re.findall(r"plugin/errors: 2 d\. A: ", vigie.log())) == first
+
+
 @pytest.mark.parametrize("text, line, word", [
+    ("errors {\n\t\tconsolidate 5m\n\t}", 4, "consolidate"), ("errors {\n\t\tconsolidate soon x\n\t}", 4, "soon"),
+    ("errors {\n\t\tconsolidate 5m (\n\t}", 4, "("), ("errors {\n\t\tconsolidate 5m x loud\n\t}", 4, "loud"),
+    ("errors {\n\t\tconsolidate 5m x info last\n\t}", 4, "last"),
+    ("errors {\n\t\tconsolidate 5m x show_first info\n\t}", 4, "info"),
     ("log {\n\t\tbogus\n\t}", 4, "bogus"), ("log . {\n\t\tclass\n\t}", 4, "class"),
     ("log . {\n\t\tclass success bogus\n\t}", 4, "bogus"), ("log a..b", 3, "a..b")])
 def test_mistakes(tmp_path, snapshot, text, line, word):
