@@ -2,6 +2,7 @@
 #include "directives.h"
 #include "request_metrics.h"
 #include "vigie/http.h"
+#include "vigie/keep.h"
 #include "vigie/log.h"
 #include "vigie/metrics.h"
 #include "vigie/process_metrics.h"
@@ -69,7 +70,8 @@ static void stop(void *instance)
 		vigie_http_stop(prometheus->block->process->http, prometheus->address, "/metrics",
 				prometheus);
 	prometheus->serves = false;
-	request_metrics_free(prometheus->requests);
+	if (prometheus->requests)
+		vigie_keep_release(prometheus->block->process->keep, prometheus->requests);
 	prometheus->requests = NULL;
 }
 
@@ -79,7 +81,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	struct vigie_error reason;
 	enum vigie_status status;
 
-	prometheus->requests = request_metrics_new(block);
+	prometheus->requests = request_metrics_acquire(block);
 	if (!prometheus->requests)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 	status = vigie_http_serve(block->process->http, prometheus->address, "/metrics", respond, prometheus,

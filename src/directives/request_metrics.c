@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vigie/buffer.h"
+#include "vigie/keep.h"
 #include "vigie/text.h"
 
 enum {
@@ -13,7 +15,8 @@ enum {
 	SIZES = 14,
 	TIMES = 16,
 	OPT_SIZE = 11, /* bytes of the OPT record that ends an answer to EDNS */
-	LABELS_MAX = 512
+	LABELS_MAX = 512,
+	KEY_MAX = 16 << 20 /* bytes of what says that two configurations count the same */
 };
 
 /* The types that have a series of their own (CoreDNS' choice); all others are "other". */
@@ -50,59 +53,142 @@ struct cell {
 	uint64_t responses[]; /* [RCODES][links] */
 };
 
+/* Everything in it is its own: it outlives the configuration that it was made for, when the next one serves
+ * the same in the same places, so that a reload does not set counters back. */
 struct request_metrics {
-	const struct vigie_block *block;
-	size_t servers;
-	size_t zones;
-	size_t links;        /* directives of the chain, and one more for "none" */
+	size_t workers;
+	struct vigie_server_name *servers;
+	size_t server_count;
+	struct vigie_name *zones;
+	size_t zone_count;
+	char *view;
+	const char **chain; /* names of directives: static storage */
+	size_t links;       /* of the chain, and one more for "none" */
+	struct place *places;
+	size_t place_count;
 	struct cell **cells; /* [worker][server][zone]; NULL until the first request */
 };
 
-struct request_metrics *request_metrics_new(const struct vigie_block *block)
+/* Where the block is served. */
+struct place {
+	size_t server;
+	size_t zone;
+};
+
+static size_t cell_count(const struct request_metrics *metrics)
 {
+	return metrics->workers * metrics->server_count * metrics->zone_count;
+}
+
+static void metrics_free(void *object)
+{
+	struct request_metrics *metrics = object;
+
+	for (size_t i = 0; metrics->cells && i < cell_count(metrics); i++)
+		free(metrics->cells[i]);
+	free(metrics->cells);
+	free(metrics->servers);
+	free(metrics->zones);
+	free(metrics->view);
+	free(metrics->chain);
+	free(metrics->places);
+	free(metrics);
+}
+
+static struct request_metrics *metrics_new(const struct vigie_block *block)
+{
+	const struct vigie_server_block *source = block->source;
 	struct request_metrics *metrics = calloc(1, sizeof(*metrics));
 
 	if (!metrics)
 		return NULL;
-	metrics->block = block;
-	metrics->servers = block->process->server_count;
-	metrics->zones = block->source->key_count;
+	metrics->workers = block->process->workers;
+	metrics->server_count = block->process->server_count;
+	metrics->zone_count = source->key_count;
 	metrics->links = block->chain_count + 1;
-	metrics->cells =
-		calloc(block->process->workers * metrics->servers * metrics->zones, sizeof(*metrics->cells));
-	if (metrics->cells)
-		return metrics;
-	free(metrics);
-	return NULL;
+	metrics->place_count = block->place_count;
+	metrics->servers = calloc(metrics->server_count, sizeof(*metrics->servers));
+	metrics->view = strdup(block->view);
+	metrics->zones = calloc(metrics->zone_count, sizeof(*metrics->zones));
+	metrics->chain = calloc(metrics->links, sizeof(*metrics->chain));
+	metrics->places = calloc(metrics->place_count, sizeof(*metrics->places));
+	metrics->cells = calloc(cell_count(metrics), sizeof(*metrics->cells));
+	if (!metrics->view || !metrics->servers || !metrics->zones || !metrics->chain || !metrics->places ||
+	    !metrics->cells) {
+		metrics_free(metrics);
+		return NULL;
+	}
+	for (size_t i = 0; i < metrics->server_count; i++)
+		metrics->servers[i] = *block->process->servers[i];
+	for (size_t i = 0; i < metrics->zone_count; i++)
+		metrics->zones[i] = source->keys[i].zone;
+	for (size_t i = 0; i < block->chain_count; i++)
+		metrics->chain[i] = block->chain[i];
+	for (size_t i = 0; i < metrics->place_count; i++)
+		metrics->places[i] = (struct place){
+			.server = block->places[i].server->number,
+			.zone = (size_t)(block->places[i].key - source->keys),
+		};
+	return metrics;
 }
 
-static size_t cell_count(const struct request_metrics *metrics)
+static enum vigie_status append(struct vigie_buffer *key, const char *text)
 {
-	return metrics->block->process->workers * metrics->servers * metrics->zones;
+	enum vigie_status status = vigie_buffer_append(key, text, strlen(text));
+
+	return status ? status : vigie_buffer_append(key, "\n", 1);
 }
 
-void request_metrics_free(struct request_metrics *metrics)
+/* All that must be the same for two configurations to share their counters: listeners, places and chain. */
+static enum vigie_status make_key(const struct vigie_block *block, struct vigie_buffer *key)
 {
-	if (!metrics)
-		return;
-	for (size_t i = 0; i < cell_count(metrics); i++)
-		free(metrics->cells[i]);
-	free(metrics->cells);
-	free(metrics);
+	enum vigie_status status = append(key, block->view);
+	char text[VIGIE_NAME_TEXT_MAX];
+
+	for (size_t i = 0; i < block->process->server_count && !status; i++)
+		status = append(key, block->process->servers[i]->text);
+	for (size_t i = 0; i < block->place_count && !status; i++) {
+		status = append(key, block->places[i].server->text);
+		if (!status)
+			status = append(key, vigie_name_to_text(block->places[i].key->zone.bytes, text));
+	}
+	for (size_t i = 0; i < block->chain_count && !status; i++)
+		status = append(key, block->chain[i]);
+	return status ? status : vigie_buffer_append(key, "", 1);
+}
+
+struct request_metrics *request_metrics_acquire(const struct vigie_block *block)
+{
+	struct vigie_keep *keep = block->process->keep;
+	struct request_metrics *metrics = NULL;
+	struct vigie_buffer key;
+
+	vigie_buffer_init(&key, KEY_MAX);
+	if (make_key(block, &key))
+		goto done;
+	metrics = vigie_keep_get(keep, "prometheus", (const char *)key.data);
+	if (metrics)
+		goto done;
+	metrics = metrics_new(block);
+	if (metrics && vigie_keep_put(keep, "prometheus", (const char *)key.data, metrics, metrics_free)) {
+		metrics_free(metrics);
+		metrics = NULL;
+	}
+
+done:
+	vigie_buffer_fini(&key);
+	return metrics;
 }
 
 /* Which of the block's zones a name is in: the longest. */
 static size_t find_zone(const struct request_metrics *metrics, const struct vigie_name *name)
 {
-	const struct vigie_key *keys = metrics->block->source->keys;
+	const struct vigie_name *zones = metrics->zones;
 	size_t best = 0;
 
-	if (metrics->zones == 1)
-		return 0;
-	for (size_t k = 1; k < metrics->zones; k++) {
-		if (vigie_name_is_below(name, &keys[k].zone) &&
-		    (!vigie_name_is_below(name, &keys[best].zone) ||
-		     keys[k].zone.labels > keys[best].zone.labels))
+	for (size_t k = 1; k < metrics->zone_count; k++) {
+		if (vigie_name_is_below(name, &zones[k]) &&
+		    (!vigie_name_is_below(name, &zones[best]) || zones[k].labels > zones[best].labels))
 			best = k;
 	}
 	return best;
@@ -150,7 +236,8 @@ static void observe_size(struct sizes *sizes, size_t bytes)
 
 static struct cell *get_cell(struct request_metrics *metrics, const struct vigie_request *request)
 {
-	size_t at = (request->worker->index * metrics->servers + request->server->number) * metrics->zones +
+	size_t at = (request->worker->index * metrics->server_count + request->server->number) *
+			    metrics->zone_count +
 		    find_zone(metrics, &request->query->name);
 	struct cell *cell = metrics->cells[at];
 
@@ -200,15 +287,14 @@ void request_metrics_count(struct request_metrics *metrics, struct vigie_request
 }
 
 /* The labels that all families of a listener and zone begin with. */
-static void place_labels(const struct vigie_block *block, const struct vigie_server_name *server,
-			 const struct vigie_key *key, char *labels)
+static void place_labels(const struct request_metrics *metrics, size_t server, size_t zone, char *labels)
 {
 	char text[VIGIE_NAME_TEXT_MAX];
 
 	labels[0] = 0;
-	vigie_metrics_label(labels, LABELS_MAX, "server", server->text);
-	vigie_metrics_label(labels, LABELS_MAX, "zone", vigie_name_to_text(key->zone.bytes, text));
-	vigie_metrics_label(labels, LABELS_MAX, "view", block->view);
+	vigie_metrics_label(labels, LABELS_MAX, "server", metrics->servers[server].text);
+	vigie_metrics_label(labels, LABELS_MAX, "zone", vigie_name_to_text(metrics->zones[zone].bytes, text));
+	vigie_metrics_label(labels, LABELS_MAX, "view", metrics->view);
 }
 
 static void add_requests(struct vigie_metrics *scrape, const struct cell *cell, const char *place,
@@ -284,7 +370,7 @@ static void add_responses(struct vigie_metrics *scrape, const struct request_met
 		vigie_metrics_label(labels, sizeof(labels), "rcode",
 				    rcode < RCODES - 1 ? vigie_rcode_text((uint16_t)rcode, text) : "other");
 		vigie_metrics_label(labels, sizeof(labels), "plugin",
-				    link < metrics->links - 1 ? metrics->block->chain[link] : "");
+				    link < metrics->links - 1 ? metrics->chain[link] : "");
 		vigie_metrics_add(scrape, "coredns_dns_responses_total", VIGIE_COUNTER,
 				  "Counter of response status codes.", labels, (double)count);
 	}
@@ -311,11 +397,11 @@ static void add_cell(struct vigie_metrics *scrape, const struct request_metrics 
 static void add_directives(struct vigie_metrics *scrape, const struct request_metrics *metrics,
 			   const char *place)
 {
-	for (size_t i = 0; i < metrics->block->chain_count; i++) {
+	for (size_t i = 0; i + 1 < metrics->links; i++) {
 		char labels[LABELS_MAX];
 
 		strcpy(labels, place);
-		vigie_metrics_label(labels, sizeof(labels), "name", metrics->block->chain[i]);
+		vigie_metrics_label(labels, sizeof(labels), "name", metrics->chain[i]);
 		vigie_metrics_add(
 			scrape, "coredns_plugin_enabled", VIGIE_GAUGE,
 			"A metric that indicates whether a plugin is enabled on per server and zone "
@@ -326,12 +412,10 @@ static void add_directives(struct vigie_metrics *scrape, const struct request_me
 
 void request_metrics_add(const struct request_metrics *metrics, struct vigie_metrics *scrape)
 {
-	const struct vigie_block *block = metrics->block;
-
-	for (size_t i = 0; i < block->place_count; i++) {
+	for (size_t i = 0; i < metrics->place_count; i++) {
 		char place[LABELS_MAX];
 
-		place_labels(block, block->places[i].server, block->places[i].key, place);
+		place_labels(metrics, metrics->places[i].server, metrics->places[i].zone, place);
 		add_directives(scrape, metrics, place);
 	}
 	for (size_t i = 0; i < cell_count(metrics); i++) {
@@ -340,9 +424,8 @@ void request_metrics_add(const struct request_metrics *metrics, struct vigie_met
 
 		if (!cell)
 			continue;
-		place_labels(metrics->block,
-			     metrics->block->process->servers[i / metrics->zones % metrics->servers],
-			     &metrics->block->source->keys[i % metrics->zones], place);
+		place_labels(metrics, i / metrics->zone_count % metrics->server_count,
+			     i % metrics->zone_count, place);
 		add_cell(scrape, metrics, cell, place);
 	}
 }

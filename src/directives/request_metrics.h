@@ -8,9 +8,10 @@
 
 struct request_metrics;
 
-/* For a block whose process knows its workers and listeners (`start`). NULL when memory is out. */
-struct request_metrics *request_metrics_new(const struct vigie_block *block);
-void request_metrics_free(struct request_metrics *metrics);
+/* For a block whose process knows its workers and listeners (`start`). It is kept (keep.h): a configuration
+ * that serves the same in the same places goes on with the counters of the one before. NULL when memory is
+ * out. To be released by vigie_keep_release. */
+struct request_metrics *request_metrics_acquire(const struct vigie_block *block);
 
 /* Counts an answered request, in its worker's thread. Counters of a listener and zone are allocated when the
  * first request comes; one that memory is missing for is not counted. */

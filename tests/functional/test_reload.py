@@ -140,6 +140,24 @@ def test_a_bad_one_is_refused(start, snapshot, bad, word):
     assert (status(health, "/health"), metric(metrics, "vigie_reloads_total")) == (200, 1)
 
 
+def test_counters_go_on(start, snapshot):
+    """What is served in the same places is counted on; with other directives it begins anew."""
+    metrics = free_port()
+    corefile = block(snapshot, f"prometheus 127.0.0.1:{metrics}")
+    vigie = start(corefile)
+    name = 'coredns_dns_request_duration_seconds_count'
+    for _ in range(3):
+        vigie.ask(WEB)
+    assert metric(metrics, name) == 3
+    reload(vigie, corefile.replace("\t}", "\t\tttl 17\n\t}"))
+    assert metric(metrics, name) == 3
+    vigie.ask(WEB)
+    assert metric(metrics, name) == 4
+    reload(vigie, corefile.replace("\tkubernetes", "\tloadbalance\n\tkubernetes"))
+    vigie.ask(WEB)
+    assert metric(metrics, name) == 1
+
+
 def test_no_corefile_any_more(start, snapshot):
     vigie = start(block(snapshot))
     vigie.corefile.unlink()
