@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scripted_upstream import Reply
-from vigie_process import free_port, refused_configuration
+from vigie_process import free_port, refused_configuration, wait_for
 
 WEB = "web.default.svc.cluster.local."
 
@@ -163,6 +163,18 @@ def test_which_directives_are_there(metrics):
     names = {sample.labels["name"] for sample in scrape().samples("coredns_plugin_enabled", zone="cluster.local.",
                                                                   server=f"dns://127.0.0.1:{vigie.port}")}
     assert {"prometheus", "kubernetes", "forward"} <= names
+
+
+def test_health_is_measured(start):
+    http, health = free_port(), free_port()
+    start(f".:PORT {{\n\tbind 127.0.0.1\n\tprometheus 127.0.0.1:{http}\n\thealth 127.0.0.1:{health}\n}}\n")
+    name = "coredns_health_request_duration_seconds"
+    wait_for(lambda: Page(f"127.0.0.1:{http}").value(f"{name}_count") >= 2, "two looks")
+    page = Page(f"127.0.0.1:{http}")
+    assert {sample.labels["le"] for sample in page.samples(f"{name}_bucket")} == {"0.00025", "0.0025", "0.025", "0.25",
+                                                                                  "2.5", "+Inf"}
+    assert page.value(f"{name}_bucket", le="+Inf") == page.value(f"{name}_count")
+    assert page.value("coredns_health_request_failures_total") == 0
 
 
 def test_two_blocks_share_a_page(start, snapshot):
