@@ -5,7 +5,7 @@ import re
 import socket
 import stat
 import subprocess
-import threading
+import sys
 from pathlib import Path
 
 import dns.message
@@ -111,33 +111,38 @@ ACL = """.:PORT {{
                                         ("allow", False), ("block net {client}/32", False)])
 def test_who_is_told(start, snapshot, namespaces, rule, told):
     """This host, and addresses that an acl allows by name; others get what they always got."""
-    client, own = namespaces
+    name, client, own = namespaces
     vigie = start(ACL.format(own=own, rule=rule.format(client=client), snapshot=snapshot))
     assert texts(vigie, "stats.vigie.")
     code = ("import dns.message, dns.query; q = dns.message.make_query('stats.vigie.', 'TXT', 'CH'); "
             f"print(dns.query.udp(q, '{own}', port={vigie.port}, timeout=20).rcode())")
-    done = subprocess.run(["ip", "netns", "exec", "vigie-debug", os.sys.executable, "-c", code], capture_output=True,
+    done = subprocess.run(["ip", "netns", "exec", name, sys.executable, "-c", code], capture_output=True,
                           text=True, timeout=2 * PATIENCE)
     assert done.stdout.strip() == ("0" if told else "5"), done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
 def namespaces():
-    """A client on another address than the server's: in a network namespace of its own."""
+    """A client on another address than the server's, in a network namespace of its own: its name, its address, and the
+    server's. The tests may run in several processes at once."""
+    number = os.getpid() % 16000
+    name, outside, inside = f"vigie-debug-{number}", f"vd{number}a", f"vd{number}b"
+    network = f"198.18.{number // 64}.{number % 64 * 4}"
+    own, client = (network.rsplit(".", 1)[0] + f".{number % 64 * 4 + host}" for host in (1, 2))
+
     def run(*words, check=True):
-        return subprocess.run(words, check=check, capture_output=True, text=True)
-    if os.geteuid() != 0 or run("ip", "netns", "add", "vigie-debug", check=False).returncode != 0:
-        pytest.skip("needs root and network namespaces")
+        subprocess.run(words, check=check, capture_output=True, text=True)
     try:
-        run("ip", "link", "add", "vigiedbg0", "type", "veth", "peer", "name", "vigiedbg1", "netns", "vigie-debug")
-        run("ip", "address", "add", "198.18.77.1/30", "dev", "vigiedbg0")
-        run("ip", "link", "set", "vigiedbg0", "up")
-        run("ip", "-n", "vigie-debug", "address", "add", "198.18.77.2/30", "dev", "vigiedbg1")
-        run("ip", "-n", "vigie-debug", "link", "set", "vigiedbg1", "up")
-        yield "198.18.77.2", "198.18.77.1"
+        run("ip", "netns", "add", name)
+        run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", name)
+        run("ip", "address", "add", f"{own}/30", "dev", outside)
+        run("ip", "link", "set", outside, "up")
+        run("ip", "-n", name, "address", "add", f"{client}/30", "dev", inside)
+        run("ip", "-n", name, "link", "set", inside, "up")
+        yield name, client, own
     finally:
-        run("ip", "netns", "delete", "vigie-debug", check=False)
-        run("ip", "link", "delete", "vigiedbg0", check=False)
+        run("ip", "netns", "delete", name, check=False)
+        run("ip", "link", "delete", outside, check=False)
 
 
 # By `vigie ctl`

@@ -74,7 +74,7 @@ def test_json(start, snapshot):
     ("class success error", "success error"), ("class denial\n class error", "denial error")])
 def test_classes(start, snapshot, classes, expected):
     braces = f"{{\n{classes}\n}}" if classes else ""
-    vigie = start(corefile(snapshot, f'log . "{{/log/class}} of {{name}}" {braces}'))
+    vigie = start(corefile(snapshot, f'workers 1\n\tlog . "{{/log/class}} of {{name}}" {braces}'))
     vigie.ask(WEB)
     vigie.ask(WEB, "MX")
     vigie.ask("missing.default.svc.cluster.local.")
@@ -86,7 +86,7 @@ def test_classes(start, snapshot, classes, expected):
 
 def test_names(start, snapshot):
     """The first rule whose name matches decides."""
-    vigie = start(corefile(snapshot, 'log cluster.local example.org "first {name}" {\n\t\tclass error\n\t}\n'
+    vigie = start(corefile(snapshot, 'workers 1\n\tlog cluster.local example.org "first {name}" {\n\t\tclass error\n\t}\n'
                                      '\tlog com "second {name}"'))
     for name in (WEB, "www.example.org.", "www.example.com.", "www.example.net."):
         vigie.ask(name)

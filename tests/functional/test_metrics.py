@@ -74,6 +74,8 @@ def test_what_is_counted_of_a_request(metrics):
     vigie.ask("missing.default.svc.cluster.local.")
     vigie.ask("www.example.org.")
     vigie.exchange(dns.message.make_query(WEB, "AAAA", want_dnssec=True), address="::1")
+    duration = "coredns_dns_request_duration_seconds_count"  # it is known a moment after the answer is on its way
+    wait_for(lambda: scrape().value(duration) - before.value(duration) >= 6, "six durations")
     after = scrape()
 
     def more(name, **labels):
