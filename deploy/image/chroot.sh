@@ -79,7 +79,7 @@ image() {
 	inside /elsewhere/deploy/image/build.sh /out >/dev/null
 	first=$(archive "$root/first" | sha256sum)
 	second=$(archive "$root/out" | sha256sum)
-	[ "$first" = "$second" ] || fail "two builds differ"
+	[ "$first" = "$second" ] || fail "two builds differ: $(diff -r "$root/first" "$root/out" || true)"
 	size=$(du -b -s "$root/out" | cut -f 1)
 	[ "$size" -lt 20000000 ] || fail "$size bytes are too many for the image"
 	[ -z "$(find "$root/out" -perm /6000)" ] || fail "something is setuid"
@@ -87,7 +87,8 @@ image() {
 }
 
 archive() {
-	tar --sort=name --numeric-owner --xattrs --xattrs-include='security.capability' -C "$1" -cf - .
+	tar --sort=name --numeric-owner --xattrs --xattrs-include='security.capability' \
+		--pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' -C "$1" -cf - .
 }
 
 # As the Deployment runs it, on port 53 of a network of its own, with nothing to write to.
