@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Proves what needs a machine of its own in a fresh Debian 12 (debootstrap, in a folder): that the README's first command
-# needs nothing but Debian, and that the image is what deploy/Dockerfile says it is. As root; some four minutes.
+# needs nothing but Debian, that the image is what deploy/Dockerfile says it is, and that the systemd unit allows what
+# vigie does. As root; some four minutes.
 #
-#   deploy/image/chroot.sh          the quick start, the image
+#   deploy/image/chroot.sh          the quick start, the image, the unit
 #   deploy/image/chroot.sh tests    the README's second command, tests/run.sh, as well: some ten minutes more
 #   deploy/image/chroot.sh OUT.tar  the image's root file system, to be made an image with `docker import`
 #
@@ -166,6 +167,7 @@ bare_debian
 quick_start
 image
 runs_as_in_a_pod
+systemd_unit
 case ${1:-} in
 "") ;;
 tests)
