@@ -29,13 +29,13 @@ fail() {
 	exit 1
 }
 
-# In the chroot, with a process tree and a network of loopback alone where `alone` is said.
+chroot=(chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root)
 inside() {
-	chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"
+	"${chroot[@]}" "$@"
 }
 
 bare_debian() {
-	install_packages debootstrap
+	install_packages bind9-dnsutils debootstrap iproute2 python3 util-linux
 	if [ ! -e "$base" ]; then
 		say "Debian 12, as bare as it comes"
 		debootstrap --variant=minbase bookworm "$root" http://deb.debian.org/debian >"$work/debootstrap.log" ||
@@ -57,7 +57,7 @@ bare_debian() {
 quick_start() {
 	local answer="" pid
 	say "deploy/quickstart.sh"
-	inside /src/deploy/quickstart.sh >"$work/quickstart.log" 2>&1 &
+	"${chroot[@]}" /src/deploy/quickstart.sh >"$work/quickstart.log" 2>&1 & # all of them exec: it is vigie in the end
 	pid=$!
 	for _ in $(seq 600); do
 		answer=$(inside dig @127.0.0.1 -p 5300 +short +time=1 +tries=1 web.shop.svc.cluster.local A 2>/dev/null) &&
@@ -66,8 +66,8 @@ quick_start() {
 		sleep 1
 	done
 	[ "$answer" = "$address" ] || { tail -n 40 "$work/quickstart.log" >&2; fail "the quick start: '$answer'"; }
-	pkill -TERM -P "$pid" 2>/dev/null || kill -TERM "$pid"
-	wait "$pid" || true
+	kill -TERM "$pid"
+	wait "$pid" || fail "the quick start ended with $?"
 	echo "answered: $answer"
 }
 
@@ -145,14 +145,15 @@ systemd_unit() {
 	allowed=$(expand @system-service @default)
 	denied=$(expand @privileged @resources)
 	inside bash -euc 'cd /elsewhere
-		strace -f -q -e trace=all -o /tmp/calls build-release/vigie -conf deploy/quickstart.Corefile >/dev/null &
+		strace -f -q -e trace=all -o /tmp/calls build-release/vigie -pidfile /tmp/pid \
+			-conf deploy/quickstart.Corefile >/dev/null &
 		for _ in $(seq 100); do
 			dig @127.0.0.1 -p 5300 +short +time=1 +tries=1 web.shop.svc.cluster.local A >/dev/null && break
 			sleep 0.2
 		done
 		dig @127.0.0.1 -p 5300 +tcp +short web.shop.svc.cluster.local A >/dev/null
-		pkill -TERM -P $! || kill $!
-		wait || true'
+		kill -TERM "$(cat /tmp/pid)"
+		wait'
 	sed -n 's/^[0-9]* *\([a-z_0-9]*\)(.*/\1/p' "$root/tmp/calls" | sort -u >"$work/calls"
 	[ "$(wc -l <"$work/calls")" -gt 20 ] || fail "strace saw nothing"
 	while read -r call; do
