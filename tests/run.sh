@@ -4,7 +4,7 @@
 #   tests/run.sh        format, unit and functional tests: a few minutes
 #   tests/run.sh all    these, then the rest
 #   tests/run.sh rest   the rest alone: instructions a query, sanitizers, fuzzing (FUZZ_SECONDS a target, default 300) and
-#                       end-to-end tests
+#                       end-to-end tests, a fresh Debian and the image
 #   tests/run.sh list   the names of the suites
 #
 # Each suite leaves its log and JUnit files in build/results/SUITE; tests/summary.py adds them up.
@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 results=$PWD/build/results
 fuzz_targets=$(cd tests/fuzz && ls fuzz_*.c | sed 's/^fuzz_\(.*\)\.c$/\1/')
 quick_suites="format unit functional"
-rest_suites="instructions unit-asan functional-asan unit-tsan $(printf 'fuzz-%s ' $fuzz_targets)e2e"
+rest_suites="instructions unit-asan functional-asan unit-tsan $(printf 'fuzz-%s ' $fuzz_targets)e2e debian"
 
 # suite NAME COMMAND…: runs it with its output shown and kept, and notes its exit status and duration.
 # The command finds the folder for its JUnit files in VIGIE_RESULTS.
@@ -78,6 +78,7 @@ rest() {
 		suite "fuzz-$target" tests/fuzz/run.sh "${FUZZ_SECONDS:-300}" "$target"
 	done
 	suite e2e tests/e2e/run.sh
+	suite debian as_root deploy/image/chroot.sh
 }
 
 case ${1:-} in

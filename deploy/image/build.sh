@@ -15,8 +15,8 @@ source=$PWD
 
 # The same input gives the same bytes: times and paths are those of the commit, not of the build.
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1764000000} LC_ALL=C TZ=UTC
-export CFLAGS="-O2 -g0 -ffile-prefix-map=$source=/src -ffile-prefix-map=/var/tmp/vigie-image=/libraries"
 libraries=/var/tmp/vigie-image
+export CFLAGS="-O2 -g0 -ffile-prefix-map=$source=/src -ffile-prefix-map=$libraries=/libraries"
 
 install_sources() {
 	printf 'deb-src http://deb.debian.org/debian bookworm main\ndeb-src http://deb.debian.org/debian-security bookworm-security main\n' \
@@ -54,6 +54,8 @@ library curl --with-openssl --without-libpsl --without-libssh2 --without-librtmp
 
 say "Building vigie"
 rm -rf "$libraries/build"
+# The compiler is given paths that are relative to the build's folder.
+CFLAGS+=" -ffile-prefix-map=$(realpath -m --relative-to="$libraries/build" "$source")=/src"
 PKG_CONFIG_PATH=$libraries/lib/pkgconfig meson setup "$libraries/build" --buildtype=release --prefer-static \
 	-Dtests=false >/dev/null
 meson compile -C "$libraries/build"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Proves what needs a machine of its own in a fresh Debian 12 (debootstrap, in a folder): that the README's first command
-# needs nothing but Debian, and that the image is what deploy/Dockerfile says it is. As root; some four minutes.
+# needs nothing but Debian, that the image is what deploy/Dockerfile says it is, and that the systemd unit allows what
+# vigie does. As root; some four minutes.
 #
-#   deploy/image/chroot.sh          the quick start, the image
+#   deploy/image/chroot.sh          the quick start, the image, the unit
 #   deploy/image/chroot.sh tests    the README's second command, tests/run.sh, as well: some ten minutes more
 #   deploy/image/chroot.sh OUT.tar  the image's root file system, to be made an image with `docker import`
 #
@@ -28,13 +29,13 @@ fail() {
 	exit 1
 }
 
-# In the chroot, with a process tree and a network of loopback alone where `alone` is said.
+chroot=(chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root)
 inside() {
-	chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"
+	"${chroot[@]}" "$@"
 }
 
 bare_debian() {
-	install_packages debootstrap
+	install_packages bind9-dnsutils debootstrap iproute2 python3 util-linux
 	if [ ! -e "$base" ]; then
 		say "Debian 12, as bare as it comes"
 		debootstrap --variant=minbase bookworm "$root" http://deb.debian.org/debian >"$work/debootstrap.log" ||
@@ -56,7 +57,7 @@ bare_debian() {
 quick_start() {
 	local answer="" pid
 	say "deploy/quickstart.sh"
-	inside /src/deploy/quickstart.sh >"$work/quickstart.log" 2>&1 &
+	"${chroot[@]}" /src/deploy/quickstart.sh >"$work/quickstart.log" 2>&1 & # all of them exec: it is vigie in the end
 	pid=$!
 	for _ in $(seq 600); do
 		answer=$(inside dig @127.0.0.1 -p 5300 +short +time=1 +tries=1 web.shop.svc.cluster.local A 2>/dev/null) &&
@@ -65,8 +66,8 @@ quick_start() {
 		sleep 1
 	done
 	[ "$answer" = "$address" ] || { tail -n 40 "$work/quickstart.log" >&2; fail "the quick start: '$answer'"; }
-	pkill -TERM -P "$pid" 2>/dev/null || kill -TERM "$pid"
-	wait "$pid" || true
+	kill -TERM "$pid"
+	wait "$pid" || fail "the quick start ended with $?"
 	echo "answered: $answer"
 }
 
@@ -79,7 +80,7 @@ image() {
 	inside /elsewhere/deploy/image/build.sh /out >/dev/null
 	first=$(archive "$root/first" | sha256sum)
 	second=$(archive "$root/out" | sha256sum)
-	[ "$first" = "$second" ] || fail "two builds differ"
+	[ "$first" = "$second" ] || fail "two builds differ: $(diff -r "$root/first" "$root/out" || true)"
 	size=$(du -b -s "$root/out" | cut -f 1)
 	[ "$size" -lt 20000000 ] || fail "$size bytes are too many for the image"
 	[ -z "$(find "$root/out" -perm /6000)" ] || fail "something is setuid"
@@ -87,7 +88,8 @@ image() {
 }
 
 archive() {
-	tar --sort=name --numeric-owner --xattrs --xattrs-include='security.capability' -C "$1" -cf - .
+	tar --sort=name --numeric-owner --xattrs --xattrs-include='security.capability' \
+		--pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' -C "$1" -cf - .
 }
 
 # As the Deployment runs it, on port 53 of a network of its own, with nothing to write to.
@@ -143,14 +145,15 @@ systemd_unit() {
 	allowed=$(expand @system-service @default)
 	denied=$(expand @privileged @resources)
 	inside bash -euc 'cd /elsewhere
-		strace -f -q -e trace=all -o /tmp/calls build-release/vigie -conf deploy/quickstart.Corefile >/dev/null &
+		strace -f -q -e trace=all -o /tmp/calls build-release/vigie -pidfile /tmp/pid \
+			-conf deploy/quickstart.Corefile >/dev/null &
 		for _ in $(seq 100); do
 			dig @127.0.0.1 -p 5300 +short +time=1 +tries=1 web.shop.svc.cluster.local A >/dev/null && break
 			sleep 0.2
 		done
 		dig @127.0.0.1 -p 5300 +tcp +short web.shop.svc.cluster.local A >/dev/null
-		pkill -TERM -P $! || kill $!
-		wait || true'
+		kill -TERM "$(cat /tmp/pid)"
+		wait'
 	sed -n 's/^[0-9]* *\([a-z_0-9]*\)(.*/\1/p' "$root/tmp/calls" | sort -u >"$work/calls"
 	[ "$(wc -l <"$work/calls")" -gt 20 ] || fail "strace saw nothing"
 	while read -r call; do
@@ -165,6 +168,7 @@ bare_debian
 quick_start
 image
 runs_as_in_a_pod
+systemd_unit
 case ${1:-} in
 "") ;;
 tests)

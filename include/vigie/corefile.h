@@ -4,6 +4,7 @@
 #ifndef VIGIE_COREFILE_H
 #define VIGIE_COREFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -73,6 +74,15 @@ enum vigie_status vigie_corefile_read(struct vigie_corefile *corefile, struct vi
 enum vigie_status vigie_corefile_parse(struct vigie_corefile *corefile, struct vigie_arena *arena,
 				       const char *path, const char *text, size_t length,
 				       uint16_t default_port, struct vigie_error *error);
+
+/* The same as vigie_corefile_read, for telling a person of all mistakes: a key or an import that cannot be is
+ * told to `report` and left out, and so is a block without any key left. Other mistakes end the reading as
+ * they do there, and so does `report` when it returns false; `corefile` holds the blocks until then. */
+typedef bool vigie_corefile_report(void *argument, const char *text);
+enum vigie_status vigie_corefile_read_all(struct vigie_corefile *corefile, struct vigie_arena *arena,
+					  const char *path, uint16_t default_port,
+					  vigie_corefile_report *report, void *argument,
+					  struct vigie_error *error);
 
 /* "FILE:LINE: " and the message, with '%s' words quoted by the caller. Returns VIGIE_EINVAL. */
 enum vigie_status vigie_word_error(struct vigie_error *error, const struct vigie_word *word,

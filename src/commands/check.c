@@ -10,11 +10,6 @@
 #include "mistakes.h"
 #include "vigie/directive.h"
 
-static void report(void *argument, const char *text)
-{
-	fprintf(stderr, "%s\n", text);
-}
-
 /* Whether the lexer would read the word back only with quotes around it. */
 static bool needs_quotes(const char *text)
 {
@@ -74,19 +69,35 @@ static void print_block(const struct vigie_server_block *block)
 	puts("}");
 }
 
-static int check(const struct flags *flags, struct vigie_arena *arena, uv_loop_t *loop)
+/* Finds all mistakes; `mistakes` is empty. */
+static void find_mistakes(struct mistakes *mistakes, const struct flags *flags, struct vigie_arena *arena,
+			  uv_loop_t *loop, struct vigie_corefile *corefile)
 {
 	struct vigie_error error = {"out of memory"};
-	struct vigie_corefile corefile;
-	size_t mistakes;
 
-	if (vigie_corefile_read(&corefile, arena, flags_corefile(flags), flags->port, &error)) {
-		report(NULL, error.text);
-		return EXIT_FAILURE;
+	if (vigie_corefile_read_all(corefile, arena, flags_corefile(flags), flags->port, mistakes_note,
+				    mistakes, &error)) {
+		/* The last one may have been told already, when there were too many. */
+		if (mistakes->count < MISTAKES_MAX)
+			mistakes_note(mistakes, error.text);
+		return;
 	}
-	mistakes = mistakes_find(loop, arena, &corefile, report, NULL);
-	if (mistakes > 0) {
-		fprintf(stderr, "%zu mistake%s\n", mistakes, mistakes == 1 ? "" : "s");
+	mistakes_find(mistakes, loop, arena, corefile);
+	mistakes_sort(mistakes);
+}
+
+static int check(const struct flags *flags, struct vigie_arena *arena, uv_loop_t *loop)
+{
+	struct mistakes *mistakes = vigie_arena_alloc(arena, sizeof(*mistakes));
+	struct vigie_corefile corefile;
+
+	if (!mistakes)
+		return EXIT_FAILURE;
+	find_mistakes(mistakes, flags, arena, loop, &corefile);
+	for (size_t i = 0; i < mistakes->count; i++)
+		fprintf(stderr, "%s\n", mistakes->list[i].text);
+	if (mistakes->count > 0) {
+		fprintf(stderr, "%zu mistake%s\n", mistakes->count, mistakes->count == 1 ? "" : "s");
 		return EXIT_FAILURE;
 	}
 	for (size_t i = 0; i < corefile.block_count; i++)

@@ -8,15 +8,10 @@
 #include "vigie/log.h"
 #include "vigie/server.h"
 
-struct mistake {
-	struct vigie_error error;
-	struct vigie_word place; /* no text; without a file: it is about no line */
-};
-
 struct search {
 	struct vigie_server_block *blocks; /* a copy that shrinks */
 	size_t block_count;
-	struct mistake last; /* its text begins with "FILE:LINE: " */
+	struct vigie_error last; /* its text begins with "FILE:LINE: " */
 
 	/* Later errors that may only come from what was left out: about a directive without some of its
 	 * options, and about zones of a block without its `bind`. */
@@ -63,19 +58,15 @@ static bool copy_blocks(struct search *search, struct vigie_arena *arena,
 }
 
 /* Whether the error is about the line on which a word stands. */
-static bool is_here(struct search *search, const struct vigie_word *word)
+static bool is_here(const struct search *search, const struct vigie_word *word)
 {
-	struct mistake *last = &search->last;
-	char place[sizeof(last->error.text)];
+	char place[sizeof(search->last.text)];
 	size_t length = (size_t)snprintf(place, sizeof(place), "%s:%u: ", word->file, word->line);
 
-	if (length >= sizeof(place) || strncmp(last->error.text, place, length) != 0)
-		return false;
-	last->place = *word;
-	return true;
+	return length < sizeof(place) && strncmp(search->last.text, place, length) == 0;
 }
 
-static bool stands_here(struct search *search, const struct vigie_statement *statement)
+static bool stands_here(const struct search *search, const struct vigie_statement *statement)
 {
 	bool here = is_here(search, &statement->name);
 
@@ -134,7 +125,7 @@ static bool cut_keys(struct search *search)
 	return any;
 }
 
-static bool is_maimed(struct search *search)
+static bool is_maimed(const struct search *search)
 {
 	for (size_t i = 0; i < search->maimed_count; i++) {
 		if (is_here(search, search->maimed[i]))
@@ -162,51 +153,80 @@ static bool cut(struct search *search, bool *consequence)
 static bool set_up(struct search *search, uv_loop_t *loop)
 {
 	struct vigie_corefile corefile = {.blocks = search->blocks, .block_count = search->block_count};
-	struct vigie_server *server;
-
-	search->last = (struct mistake){0};
-	server = vigie_server_new(loop, &corefile, &search->last.error);
+	struct vigie_server *server = vigie_server_new(loop, &corefile, &search->last);
 
 	vigie_server_free(server);
 	return server != NULL;
 }
 
-static int compare(const void *left, const void *right)
+bool mistakes_note(void *argument, const char *text)
 {
-	const struct vigie_word *a = &((const struct mistake *)left)->place;
-	const struct vigie_word *b = &((const struct mistake *)right)->place;
-	int order = strcmp(a->file ? a->file : "", b->file ? b->file : "");
+	struct mistakes *mistakes = argument;
 
-	return order ? order : (a->line > b->line) - (a->line < b->line);
+	for (size_t i = 0; i < mistakes->count; i++) {
+		if (strcmp(mistakes->list[i].text, text) == 0)
+			return true; /* in a snippet that is used twice */
+	}
+	if (mistakes->count < MISTAKES_MAX)
+		vigie_error_set(&mistakes->list[mistakes->count++], VIGIE_OK, "%s", text);
+	return mistakes->count < MISTAKES_MAX;
 }
 
-size_t mistakes_find(uv_loop_t *loop, struct vigie_arena *arena, const struct vigie_corefile *corefile,
-		     void (*report)(void *argument, const char *text), void *argument)
+void mistakes_find(struct mistakes *mistakes, uv_loop_t *loop, struct vigie_arena *arena,
+		   const struct vigie_corefile *corefile)
 {
 	struct search search = {0};
-	struct mistake *mistakes = vigie_arena_alloc(arena, MISTAKES_MAX * sizeof(*mistakes));
-	struct vigie_error before = {""};
-	size_t found = 0;
 	bool more = true;
 
-	if (!mistakes || !copy_blocks(&search, arena, corefile)) {
-		report(argument, vigie_status_text(VIGIE_ENOMEM));
-		return 1;
+	if (!copy_blocks(&search, arena, corefile)) {
+		mistakes_note(mistakes, vigie_status_text(VIGIE_ENOMEM));
+		return;
 	}
 	vigie_log_set_level(VIGIE_LOG_FATAL); /* warnings would come once for each attempt */
-	while (more && search.block_count > 0 && found < MISTAKES_MAX && !set_up(&search, loop)) {
+	while (more && search.block_count > 0 && !set_up(&search, loop)) {
 		bool consequence;
 
 		more = cut(&search, &consequence);
-		if (!consequence && strcmp(search.last.error.text, before.text) != 0)
-			mistakes[found++] = search.last;
-		before = search.last.error;
+		if (!consequence)
+			more &= mistakes_note(mistakes, search.last.text);
 	}
 	vigie_log_set_level(VIGIE_LOG_WARNING);
-	if (found == 0)
+	if (mistakes->count == 0)
 		set_up(&search, loop);
-	qsort(mistakes, found, sizeof(*mistakes), compare);
-	for (size_t i = 0; i < found; i++)
-		report(argument, mistakes[i].error.text);
-	return found;
+}
+
+/* The number of the line in "FILE:LINE: …", and how long FILE is; 0 when there is none. */
+static unsigned long line_of(const char *text, size_t *file)
+{
+	for (const char *at = strchr(text, ':'); at; at = strchr(at + 1, ':')) {
+		char *end;
+		unsigned long line = strtoul(at + 1, &end, 10);
+
+		*file = (size_t)(at - text);
+		if (end > at + 1 && end[0] == ':' && end[1] == ' ')
+			return line;
+	}
+	*file = 0;
+	return 0;
+}
+
+static int compare(const void *left, const void *right)
+{
+	const char *a = ((const struct vigie_error *)left)->text;
+	const char *b = ((const struct vigie_error *)right)->text;
+	size_t a_file, b_file;
+	unsigned long a_line = line_of(a, &a_file);
+	unsigned long b_line = line_of(b, &b_file);
+	int order = strncmp(a, b, a_file < b_file ? a_file : b_file);
+
+	if (!order)
+		order = (a_file > b_file) - (a_file < b_file);
+	if (!order)
+		order = (a_line > b_line) - (a_line < b_line);
+	return order ? order : strcmp(a, b);
+}
+
+void mistakes_sort(struct mistakes *mistakes)
+{
+	qsort(mistakes->list, mistakes->count, sizeof(mistakes->list[0]), compare);
 }

@@ -7,6 +7,10 @@ struct parser {
 	struct vigie_arena *arena;
 	struct vigie_error *error;
 	uint16_t default_port;
+	vigie_corefile_report *report; /* NULL: the first mistake ends the reading */
+	void *report_argument;
+	bool told;        /* a mistake was */
+	bool lost_key;    /* of the block that is being read */
 	size_t key_count; /* of all blocks */
 	struct vigie_server_block *blocks;
 	size_t block_count;
@@ -16,6 +20,16 @@ static enum vigie_status out_of_memory(const struct parser *parser)
 {
 	return vigie_error_set(parser->error, VIGIE_ENOMEM, "%s: out of memory",
 			       parser->stream.end.word.file);
+}
+
+/* Passes an outcome on, but for a mistake that is told and then left out. */
+static enum vigie_status tolerate(struct parser *parser, enum vigie_status status)
+{
+	if (status != VIGIE_EINVAL || !parser->report ||
+	    !parser->report(parser->report_argument, parser->error->text))
+		return status;
+	parser->told = true;
+	return VIGIE_OK;
 }
 
 static enum vigie_status read_statements(struct parser *parser, enum vigie_token_kind end,
@@ -90,7 +104,7 @@ static enum vigie_status read_statements(struct parser *parser, enum vigie_token
 		if (token->kind == end)
 			break;
 		if (vigie_token_is_import(token)) {
-			status = vigie_stream_import(&parser->stream);
+			status = tolerate(parser, vigie_stream_import(&parser->stream));
 		} else {
 			list = vigie_array_grow(parser->arena, list, count, sizeof(*list));
 			status = list ? read_statement(parser, &list[*count - 1]) : out_of_memory(parser);
@@ -166,6 +180,10 @@ static enum vigie_status split_keys(struct parser *parser, struct vigie_server_b
 			return out_of_memory(parser);
 		if (length)
 			status = add_keys(parser, block, &word);
+		if (status) {
+			status = tolerate(parser, status);
+			parser->lost_key = true;
+		}
 		*more = text[length] == ',';
 		text += length + *more;
 	}
@@ -180,12 +198,13 @@ static enum vigie_status read_keys(struct parser *parser, struct vigie_server_bl
 	bool more = true;
 	const struct vigie_token *token;
 
+	parser->lost_key = false;
 	for (bool begun = false;; begun = true) {
 		enum vigie_status status;
 
 		token = vigie_stream_peek(&parser->stream);
 		while (vigie_token_is_import(token) && token->first && more) {
-			status = vigie_stream_import(&parser->stream);
+			status = tolerate(parser, vigie_stream_import(&parser->stream));
 			if (status)
 				return status;
 			token = vigie_stream_peek(&parser->stream);
@@ -201,7 +220,7 @@ static enum vigie_status read_keys(struct parser *parser, struct vigie_server_bl
 		if (status)
 			return status;
 	}
-	if (token->kind == VIGIE_TOKEN_END && block->key_count == 0)
+	if (block->key_count == 0 && (token->kind == VIGIE_TOKEN_END || parser->lost_key))
 		return VIGIE_OK;
 	if (block->key_count == 0)
 		return vigie_word_error(parser->error, &token->word,
@@ -225,19 +244,19 @@ static enum vigie_status read_block(struct parser *parser)
 		return status;
 	if (header)
 		return vigie_stream_define(&parser->stream, header);
-	if (block.key_count == 0)
+	if (block.key_count == 0 && !parser->lost_key)
 		return VIGIE_OK;
 	token = vigie_stream_peek(&parser->stream);
 	if (token->kind == VIGIE_TOKEN_OPEN)
 		status = read_body(parser, &block.statements, &block.statement_count);
 	else if (parser->block_count == 0)
 		status = read_statements(parser, VIGIE_TOKEN_END, &block.statements, &block.statement_count);
-	else
+	else if (block.key_count > 0)
 		status = vigie_word_error(
 			parser->error, &block.keys[0].word,
 			"'%s' has no '{': only a file with a single server block can do without",
 			block.keys[0].word.text);
-	if (status)
+	if (status || block.key_count == 0)
 		return status;
 	parser->blocks = vigie_array_grow(parser->arena, parser->blocks, &parser->block_count,
 					  sizeof(*parser->blocks));
@@ -247,11 +266,16 @@ static enum vigie_status read_block(struct parser *parser)
 	return VIGIE_OK;
 }
 
-enum vigie_status vigie_corefile_parse(struct vigie_corefile *corefile, struct vigie_arena *arena,
-				       const char *path, const char *text, size_t length,
-				       uint16_t default_port, struct vigie_error *error)
+enum vigie_status vigie_corefile_parse_all(struct vigie_corefile *corefile, struct vigie_arena *arena,
+					   const char *path, const char *text, size_t length,
+					   uint16_t default_port, vigie_corefile_report *report,
+					   void *argument, struct vigie_error *error)
 {
-	struct parser parser = {.arena = arena, .error = error, .default_port = default_port};
+	struct parser parser = {.arena = arena,
+				.error = error,
+				.default_port = default_port,
+				.report = report,
+				.report_argument = argument};
 	struct vigie_tokens tokens = {0};
 	const char *file = vigie_arena_strdup(arena, path);
 	enum vigie_status status;
@@ -263,12 +287,17 @@ enum vigie_status vigie_corefile_parse(struct vigie_corefile *corefile, struct v
 		status = vigie_stream_begin(&parser.stream, arena, file, tokens, error);
 	while (!status && vigie_stream_peek(&parser.stream)->kind != VIGIE_TOKEN_END)
 		status = read_block(&parser);
-	if (!status && parser.block_count == 0)
+	if (!status && parser.block_count == 0 && !parser.told)
 		status = vigie_word_error(
 			error, &parser.stream.end.word,
 			"the Corefile is empty: it needs a server block, such as '. { errors }'");
-	if (status)
-		return status;
 	*corefile = (struct vigie_corefile){.blocks = parser.blocks, .block_count = parser.block_count};
-	return VIGIE_OK;
+	return status;
+}
+
+enum vigie_status vigie_corefile_parse(struct vigie_corefile *corefile, struct vigie_arena *arena,
+				       const char *path, const char *text, size_t length,
+				       uint16_t default_port, struct vigie_error *error)
+{
+	return vigie_corefile_parse_all(corefile, arena, path, text, length, default_port, NULL, NULL, error);
 }

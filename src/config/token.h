@@ -89,4 +89,11 @@ enum vigie_status vigie_key_read(struct vigie_arena *arena, const struct vigie_w
 				 uint16_t default_port, struct vigie_key *key, struct vigie_name *zones,
 				 size_t *zone_count, struct vigie_error *error);
 
+/* vigie_corefile_parse, and vigie_corefile_read_all's part of it when `report` is not NULL. What was read
+ * until an error is in `corefile`. */
+enum vigie_status vigie_corefile_parse_all(struct vigie_corefile *corefile, struct vigie_arena *arena,
+					   const char *path, const char *text, size_t length,
+					   uint16_t default_port, vigie_corefile_report *report,
+					   void *argument, struct vigie_error *error);
+
 #endif

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 . tests/lib.sh
 
-install_packages "${BUILD_PACKAGES[@]}" bind9-dnsutils openssl python3 python3-venv util-linux
+install_packages "${BUILD_PACKAGES[@]}" bind9-dnsutils iproute2 openssl python3 python3-venv util-linux
 python_env
 say "Building build-release/vigie"
 build build-release --buildtype=release -Dtests=false

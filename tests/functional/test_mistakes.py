@@ -123,6 +123,31 @@ example.org:5399 {
     assert done.returncode == 1 and done.stdout == ""
 
 
+def test_keys_and_imports_are_among_them(tmp_path):
+    """A key that is none does not hide what is in its block, nor an import what follows it; a block that has no key left
+    says nothing more."""
+    done = check("-conf", str(write(tmp_path, """example..org:5399 example.net:99999 fine.example:5399 {
+    import nowhere
+    bogus1
+}
+example..com:5399 {
+    bogus2
+}
+other.example:5399, a..b {
+    bogus3
+    import gone/*[
+}
+""")))
+    lines = [re.match(rf"{re.escape(str(tmp_path))}/Corefile:(\d+): ", line)[1] for line in done.stderr.splitlines()[:-1]]
+    assert lines == ["1", "1", "2", "3", "5", "8", "9", "10"], done.stderr
+    assert done.stderr.splitlines()[-1] == "8 mistakes"
+
+
+def test_a_file_with_nothing_but_mistakes(tmp_path):
+    done = check("-conf", str(write(tmp_path, "a..b {\n    errors\n}\n")))
+    assert done.stderr.splitlines()[1:] == ["1 mistake"] and "'a..b' is not a zone" in done.stderr
+
+
 def test_a_mistake_does_not_make_others(tmp_path):
     """Without its `bind` a block would be in the way of another one, without its option a directive incomplete."""
     done = check("-conf", str(write(tmp_path, """.:5399 {
@@ -191,7 +216,7 @@ def test_arguments_of_check(tmp_path):
     done = check("-h")
     assert done.returncode == 0 and "vigie check" in done.stdout
     done = check("-conf", str(tmp_path / "nothing"))
-    assert (done.returncode, done.stderr) == (1, f"{tmp_path}/nothing: No such file or directory\n")
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path}/nothing: No such file or directory\n1 mistake\n")
 
 
 def test_the_hints_name_real_options():
