@@ -94,8 +94,9 @@ struct vigie_request {
 	bool silent;         /* no directive is to log this one */
 	struct vigie_stream *stream; /* what follows the answer; NULL: nothing. The server's when set; for
 				      * VIGIE_CHANNEL_TCP alone */
-	enum vigie_source source;    /* set by who answers */
-	struct vigie_trace *trace;   /* its way is written down there (trace.h); NULL: it is not */
+	bool background;          /* no client waits for its end: an answer is of use however late it comes */
+	enum vigie_source source; /* set by who answers */
+	struct vigie_trace *trace; /* its way is written down there (trace.h); NULL: it is not */
 };
 
 enum {

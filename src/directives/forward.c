@@ -152,6 +152,9 @@ static enum vigie_verdict resumed(struct vigie_request *request, void *argument)
 		next = find_rule(forward, (size_t)(wait->rule - forward->rules) + 1, &request->query->name);
 		if (next) {
 			vigie_answer_reset(request->answer);
+			request->source = VIGIE_SOURCE_LOCAL;
+			if (guard_holds(forward->block, next->from, next->from_count, request))
+				return VIGIE_ANSWERED;
 			return ask(forward, next, request);
 		}
 	}
@@ -176,7 +179,7 @@ static enum vigie_verdict ask(const struct forward *forward, struct rule *rule, 
 	const struct vigie_asker asker = {
 		.client = request->client,
 		.tcp = request->channel == VIGIE_CHANNEL_TCP && !rule->prefer_udp,
-		.patient = request->channel == VIGIE_CHANNEL_TCP,
+		.patient = request->channel == VIGIE_CHANNEL_TCP || request->background,
 	};
 	struct vigie_outcome outcome = {.trouble = "out of memory, or too many queries wait"};
 	struct wait *wait;

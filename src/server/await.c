@@ -6,6 +6,8 @@
 /* Runs the chain behind the calling directive, which hears of the answer. */
 static bool run_rest(struct flight *inner, const struct flight *flight)
 {
+	inner->request.trace = NULL; /* this may go on for longer than the request that is traced */
+	inner->request.background = true;
 	inner->block = flight->block;
 	inner->first = flight->position;
 	inner->position = flight->position;

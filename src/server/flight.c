@@ -147,6 +147,7 @@ struct vigie_pending *flight_suspend(struct flight *flight, size_t held_length)
 		.deadline_us = flight->request.deadline_us,
 		.trace = flight->request.trace,
 		.silent = flight->request.silent,
+		.background = flight->request.background,
 		.held = flight->answer,
 		.held_length = held_length,
 	};
@@ -218,6 +219,7 @@ static void flight_restore(struct flight *flight, const struct vigie_pending *pe
 	flight->request.deadline_us = pending->deadline_us;
 	flight->request.trace = pending->trace;
 	flight->request.silent = pending->silent;
+	flight->request.background = pending->background;
 	if (pending->held_length > 0) {
 		flight->answer = pending->held;
 		flight->answer.query = &flight->query;

@@ -23,6 +23,7 @@ struct vigie_pending {
 	uint64_t deadline_us;
 	struct vigie_trace *trace;
 	bool silent;
+	bool background;
 
 	/* The answer so far, for a request that waits for a look-up: its bytes stand behind the packet. */
 	struct vigie_answer held;

@@ -265,6 +265,17 @@ def test_stale_when_the_upstream_is_slow(cached, upstream):
     assert [str(r) for rrset in vigie.ask(WWW).answer for r in rrset] == ["192.0.2.81"]
 
 
+def test_a_refresh_may_be_late(cached, upstream):
+    """Nobody waits for it as long as that; the next one has it."""
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 1 IN A 192.0.2.80")
+    vigie = cached("{\n success 9984 3600 0\n serve_stale 1h verify 50ms 9s\n }")
+    vigie.ask(WWW)
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.81", delay=2.5)
+    wait_for_the_end(vigie, WWW, upstream)
+    wait_for(lambda: ttls(vigie.ask(WWW))[0] > 9, "the refresh")
+    assert [str(r) for rrset in vigie.ask(WWW).answer for r in rrset] == ["192.0.2.81"]
+
+
 def test_stale_at_once(cached, upstream):
     """`immediate`: nobody waits, however slow the upstream is, and one refresh is under way at a time."""
     upstream.answers[WWW, "A"] = Reply(f"{WWW} 1 IN A 192.0.2.80")

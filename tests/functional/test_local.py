@@ -128,6 +128,18 @@ def test_cluster_and_stub_names_never_reach_the_default_upstream(start, snapshot
         assert not any(name.endswith("corp.example.") for name in asked) and len(stub.log) > 100
 
 
+def test_the_next_upstream_is_not_for_them_either(start, upstream):
+    """`next` goes on to other upstreams, but not with names that are not for them."""
+    with Upstream() as first:
+        first.default = Reply(rcode="SERVFAIL")
+        upstream.answers["x.example.com.", "A"] = Reply("x.example.com. 60 IN A 192.0.2.1")
+        vigie = start(f".:PORT {{\n forward onion {first.text} {{\n next SERVFAIL\n }}\n"
+                      f" forward example.com {first.text} {{\n next SERVFAIL\n }}\n forward . {upstream.text}\n}}\n")
+        assert vigie.ask("x.onion.").rcode() == dns.rcode.NXDOMAIN
+        assert first.asked("x.onion.") and not upstream.asked("x.onion.")
+        assert vigie.ask("x.example.com.").answer
+
+
 def test_a_cluster_name_elsewhere(start, snapshot, upstream):
     """At a port where the cluster is not served its names are refused, not asked for."""
     other = start(f"cluster.local:{free_port()} {{\n kubernetes {{\n snapshot {snapshot}\n }}\n}}\n.:PORT {{\n forward . {upstream.text}\n}}\n")
