@@ -128,7 +128,7 @@ static enum vigie_protocol protocol_for(const struct exchange *exchange, size_t 
 static bool is_local(int error)
 {
 	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS ||
-	       error == -EADDRINUSE || error == -EADDRNOTAVAIL || error == -EAGAIN;
+	       error == -EADDRINUSE || error == -EADDRNOTAVAIL || error == -EAGAIN || error == -EINPROGRESS;
 }
 
 static void count_loss(struct attempt *attempt, uint64_t sent_us)
@@ -208,7 +208,8 @@ static bool ask(struct exchange *exchange, size_t index, enum vigie_protocol pro
 		return true;
 	}
 	attempt->hopeless = true;
-	set_trouble(exchange, attempt->upstream, VIGIE_EDE_NETWORK_ERROR, strerror(-error));
+	if (error != -EINPROGRESS) /* it waits for the reply already */
+		set_trouble(exchange, attempt->upstream, VIGIE_EDE_NETWORK_ERROR, strerror(-error));
 	if (!is_local(error))
 		count_loss(attempt, now);
 	return false;

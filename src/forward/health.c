@@ -74,7 +74,7 @@ bool health_lost(struct health *health, uint64_t now_us, uint64_t sent_us, unsig
 		most *= LOST_LAST_FACTOR;
 	if (most > 0 && !health->open && !health->suspected && health->lost >= most &&
 	    now_us - health->lost_us >= silence)
-		suspected = health->suspected = true;
+		health->suspected = suspected = true;
 	pthread_mutex_unlock(&health->lock);
 	return suspected;
 }
@@ -85,7 +85,7 @@ bool health_probe_failed(struct health *health, uint64_t sent_us)
 
 	pthread_mutex_lock(&health->lock);
 	if (health->suspected && sent_us >= health->good_us)
-		opens = health->open = true;
+		health->open = opens = true;
 	health->suspected = false;
 	pthread_mutex_unlock(&health->lock);
 	return opens;

@@ -384,26 +384,36 @@ static int stream_connect(struct stream *stream, const struct sockaddr *from)
 	return 0;
 }
 
-/* Whether an earlier query of the same exchange waits there. */
-static bool has_exchange(const struct stream *stream, const struct exchange *exchange)
+/* The earlier query of the same exchange that waits there. */
+static const struct attempt *earlier_attempt(const struct stream *stream, const struct exchange *exchange)
 {
 	for (size_t i = 0; i < STREAM_QUERIES_MAX; i++) {
 		if (stream->slots[i].attempt && stream->slots[i].attempt->exchange == exchange)
-			return true;
+			return stream->slots[i].attempt;
 	}
-	return false;
+	return NULL;
 }
 
-static struct stream *find_stream(struct streams *streams, const struct attempt *attempt, bool again)
+/* A connection that takes one more query; NULL: a new one is to be made. `alive` is set when the same
+ * question waits on one that has been heard of since: to ask again would bring nothing. */
+static struct stream *find_stream(struct streams *streams, const struct attempt *attempt, bool again,
+				  bool *alive)
 {
+	*alive = false;
 	for (struct stream *stream = streams->first; stream; stream = stream->next) {
-		if (stream->upstream != attempt->upstream || stream->retired ||
-		    stream->used >= STREAM_QUERIES_MAX)
+		const struct attempt *earlier;
+
+		if (stream->upstream != attempt->upstream)
 			continue;
-		if (!again || !has_exchange(stream, attempt->exchange))
-			return stream;
-		if (stream->open)
+		earlier = again ? earlier_attempt(stream, attempt->exchange) : NULL;
+		if (earlier && stream->open && stream->heard_ms * 1000 > earlier->sent_us) {
+			*alive = true;
+			return NULL;
+		}
+		if (earlier && stream->open)
 			stream->retired = true; /* it may be dead: the kernel finds out late */
+		if (!earlier && !stream->retired && stream->used < STREAM_QUERIES_MAX)
+			return stream;
 	}
 	return NULL;
 }
@@ -423,16 +433,17 @@ static struct slot *take_slot(struct stream *stream, uint16_t id)
 
 int stream_send(struct streams *streams, struct attempt *attempt, bool again)
 {
-	struct stream *stream = find_stream(streams, attempt, again);
+	bool alive;
+	struct stream *stream = find_stream(streams, attempt, again, &alive);
 	uint8_t frame[FRAME_HEADER + ASKED_MAX];
 	struct slot *slot = NULL;
 	uint16_t id = 0;
 	int error;
 
 	if (!stream) {
-		stream = stream_new(streams, attempt);
+		stream = alive ? NULL : stream_new(streams, attempt);
 		if (!stream)
-			return -ENOMEM;
+			return alive ? -EINPROGRESS : -ENOMEM;
 		error = stream_connect(
 			stream, (const struct sockaddr *)&attempt->exchange->set->group->options.source);
 		if (error) {

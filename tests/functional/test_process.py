@@ -182,18 +182,20 @@ def test_health_and_ready(tmp_path, snapshot):
 
 
 def test_queries_under_way_are_answered(tmp_path, corefile, upstream):
-    upstream.answers["slow.example.com.", "A"] = Reply("slow.example.com. 60 IN A 192.0.2.1", delay=0.7)
+    names = {False: "udp.slow.example.com.", True: "tcp.slow.example.com."}
+    for name in names.values():
+        upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.1", delay=0.7)
     vigie = Vigie(tmp_path, corefile.replace("\tkubernetes", f"\tforward . {upstream.text}\n\tkubernetes")).start()
     answers = []
-    threads = [threading.Thread(target=lambda tcp: answers.append(vigie.ask("slow.example.com.", tcp=tcp)), args=(tcp,))
+    threads = [threading.Thread(target=lambda tcp: answers.append(vigie.ask(names[tcp], tcp=tcp)), args=(tcp,))
                for tcp in (False, True)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: len(upstream.asked("slow.example.com.")) == 2, "both queries upstream")
+    wait_for(lambda: all(map(upstream.asked, names.values())), "both queries upstream")
     vigie.stop()
     for thread in threads:
         thread.join()
-    assert [records(answer.answer) for answer in answers] == [["slow.example.com. A 192.0.2.1"]] * 2
+    assert sorted(records(answer.answer)[0] for answer in answers) == [f"{name} A 192.0.2.1" for name in sorted(names.values())]
 
 
 def test_an_upstream_that_hangs_does_not_hold_the_end_up(tmp_path, corefile, upstream):

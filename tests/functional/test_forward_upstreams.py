@@ -1,0 +1,328 @@
+"""`forward` and upstreams that misbehave, by real packets: what clients see, and what upstreams get."""
+import contextlib
+import socket
+import time
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.rcode
+import pytest
+
+from scripted_upstream import Reply, Upstream
+from vigie_process import PATIENCE, addresses, free_port
+
+NAME = "www.example.com."
+GOOD = Reply(f"{NAME} 60 IN A 192.0.2.80")
+
+
+def good(name: str, **fields) -> Reply:
+    return Reply(f"{name} 60 IN A 192.0.2.80", **fields)
+
+
+@pytest.fixture
+def serve(start):
+    def with_upstreams(*upstreams: str | Upstream, options: str = "", more: str = ""):
+        to = " ".join(each if isinstance(each, str) else each.text for each in upstreams)
+        return start(f".:PORT {{\n\tbind 127.0.0.1\n\terrors\n\tforward . {to} {{\n\t\t{options}\n\t}}\n\t{more}\n}}\n")
+    return with_upstreams
+
+
+@pytest.fixture
+def upstreams():
+    with Upstream() as first, Upstream() as second:
+        yield first, second
+
+
+def ask_all(vigie, queries: list[bytes], clients: int) -> list[bytes]:
+    """Sends all at once, from as many client addresses, and waits for all replies."""
+    with contextlib.ExitStack() as stack:
+        sockets = []
+        for number in range(clients):
+            client = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            client.bind((f"127.0.1.{number + 1}", 0))
+            client.connect((vigie.address, vigie.port))
+            client.settimeout(PATIENCE)
+            sockets.append(client)
+        for number, query in enumerate(queries):
+            sockets[number % clients].send(query)
+            if number % 50 == 49:
+                time.sleep(0.002)  # what a socket holds is little where net.core.rmem_max is
+        return [sockets[number % clients].recv(4096) for number in range(len(queries))]
+
+
+def test_ten_thousand_identical_questions_are_one(serve, upstream):
+    """Whatever worker, case, cookie or client subnet; DO makes two."""
+    upstream.answers[NAME, "A"] = good(NAME, delay=1.5)
+    vigie = serve(upstream, options="max_connect_attempts 1", more="workers 4")  # a retry would be a second packet
+    queries = []
+    for number in range(10000):
+        name = "".join(letter.upper() if number >> index % 12 & 1 else letter for index, letter in enumerate(NAME))
+        options = [dns.edns.GenericOption(10, number.to_bytes(8, "big"))] if number % 2 else [dns.edns.ECSOption(f"10.0.{number % 256}.0", 24)]
+        queries.append(dns.message.make_query(name, "A", id=number, use_edns=0, options=options, want_dnssec=number % 5 == 0).to_wire())
+    replies = ask_all(vigie, queries, 100)
+    assert sorted(int.from_bytes(reply[:2], "big") for reply in replies) == list(range(10000))
+    assert all(dns.message.from_wire(reply).answer for reply in replies[::97])
+    assert upstream.asked(NAME) == ["udp"] * 2
+
+
+def test_one_client_cannot_take_all_places(serve, upstream):
+    """1,000 questions of an address wait at most; others have room."""
+    upstream.default = Reply(drop=True)
+    upstream.answers[NAME, "A"] = GOOD
+    vigie = serve(upstream, options="max_fails 0")
+    with contextlib.ExitStack() as stack:
+        greedy = stack.enter_context(vigie.udp_socket())
+        greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        for number in range(1200):
+            greedy.send(dns.message.make_query(f"{number}.slow.example.", "A", id=number, use_edns=0).to_wire())
+            if number % 50 == 49:
+                time.sleep(0.01)
+        refused = 0
+        while refused < 100:
+            reply = dns.message.from_wire(greedy.recv(4096))
+            assert reply.rcode() == dns.rcode.SERVFAIL
+            refused += any("too many questions of this client" in option.text for option in reply.options)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.1.77", 0))
+            other.connect((vigie.address, vigie.port))
+            other.settimeout(PATIENCE)
+            other.send(dns.message.make_query(NAME, "A").to_wire())
+            assert addresses(dns.message.from_wire(other.recv(512))) == ["192.0.2.80"]
+
+
+def test_a_client_gets_one_answer_in_time_and_no_late_one(serve, upstream):
+    """SERVFAIL before 2 s; the reply that comes later is for those who ask again (CVE-2024-33655)."""
+    upstream.answers[NAME, "A"] = good(NAME, delay=3)
+    vigie = serve(upstream)
+    with vigie.udp_socket() as client:
+        client.send(dns.message.make_query(NAME, "A", id=1).to_wire())
+        assert dns.message.from_wire(client.recv(512)).rcode() == dns.rcode.SERVFAIL
+        client.send(dns.message.make_query(NAME, "A", id=2).to_wire())
+        again = dns.message.from_wire(client.recv(512))
+        assert again.id == 2 and addresses(again) == ["192.0.2.80"]
+        client.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            client.recv(512)
+
+
+def test_an_upstream_that_stops_and_comes_back(serve, upstream):
+    """It gets a probe a second and nothing else; with its first reply all is well again."""
+    upstream.answers[NAME, "A"] = GOOD
+    vigie = serve(upstream)
+    assert vigie.ask(NAME).answer
+    upstream.answers[NAME, "A"] = upstream.default = Reply(drop=True)
+    for number in range(100):
+        vigie.ask(f"{number}.example.com.")
+        if "does not answer" in vigie.log():
+            break
+    vigie.wait_for_log("upstream .* does not answer: it is probed until it does")
+    upstream.log.clear()
+    began = time.monotonic()
+    reply = vigie.ask(NAME, size=1232)
+    assert reply.rcode() == dns.rcode.SERVFAIL and "being probed" in str(reply.options[0])
+    while time.monotonic() - began < 4:
+        assert vigie.ask(NAME).rcode() == dns.rcode.SERVFAIL
+        time.sleep(0.01)
+    probes = [name for _, name, _, _ in upstream.log]
+    assert set(probes) == {"."} and len(probes) <= time.monotonic() - began + 1.5
+    upstream.answers[NAME, "A"], upstream.default = GOOD, Reply(rcode="REFUSED")  # any reply will do
+    vigie.wait_until(lambda: vigie.ask(NAME).answer, "a fresh answer")
+    vigie.wait_for_log("upstream .* answers again")
+
+
+def test_health_check_options(serve, upstream):
+    upstream.default = Reply(drop=True)
+    vigie = serve(upstream, options="health_check 100ms no_rec domain probe.example\n\t\tmax_fails 1")
+    vigie.wait_until(lambda: vigie.ask(NAME) and len(upstream.asked("probe.example.", "NS")) > 5, "probes")
+    assert not any(query.flags & dns.flags.RD for _, name, _, query in upstream.log if name == "probe.example.")
+
+
+def test_tc_on_every_reply(serve, upstream):
+    """Everything is answered, by one connection with many queries at once."""
+    upstream.default = Reply("big.example. 60 IN TXT x", truncated=True)
+    vigie = serve(upstream, more="workers 1")
+    names = [f"{number}.big.example." for number in range(1000)]
+    for name in names:
+        upstream.answers[name, "A"] = good(name, truncated=True, delay=0.15)
+    for begin in range(0, 1000, 100):
+        queries = [dns.message.make_query(name, "A", id=number).to_wire() for number, name in enumerate(names[begin:begin + 100])]
+        for reply in map(dns.message.from_wire, ask_all(vigie, queries, 4)):
+            assert addresses(reply) == ["192.0.2.80"] and not reply.flags & dns.flags.TC
+    assert upstream.connections["tcp"] <= 1 + 2  # age recycles them on a slow machine
+    assert upstream.deepest >= 64
+
+
+def test_connections_are_closed_when_idle_and_recycled_by_age(serve, upstream):
+    upstream.default = good(NAME)
+    vigie = serve(upstream, options="force_tcp\n\t\texpire 300ms", more="workers 1")
+    vigie.ask(NAME)
+    vigie.wait_until(lambda: vigie.ask(NAME) and not time.sleep(0.7) and upstream.connections["tcp"] > 1, "a new connection after the idle one")
+    other = serve(upstream, options="force_tcp\n\t\tmax_age 500ms", more="workers 1")
+    before = upstream.connections["tcp"]
+    other.wait_until(lambda: other.ask(NAME) and upstream.connections["tcp"] > before + 2, "connections that take turns under load")
+
+
+@pytest.mark.parametrize("fault", [dict(reset=True), dict(drop=True)], ids=["RST", "FIN"])
+def test_a_connection_that_ends_is_made_anew(serve, upstream, fault):
+    """Servers close connections when they like: the query is asked again on another one."""
+    upstream.answers["first.example.", "A"] = good("first.example.")
+    upstream.answers[NAME, "A"] = [Reply(**fault), GOOD]
+    vigie = serve(upstream, options="force_tcp", more="workers 1")
+    assert vigie.ask("first.example.").answer
+    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
+    assert upstream.asked(NAME) == ["tcp", "tcp"] and upstream.connections["tcp"] == 2
+
+
+def test_an_answer_that_drips(serve, upstream):
+    upstream.answers[NAME, "A"] = good(NAME, drip=0.01)
+    assert addresses(serve(upstream, options="force_tcp").ask(NAME, tcp=True)) == ["192.0.2.80"]
+
+
+@pytest.mark.parametrize("fault", [dict(wrong_id=True), dict(wrong_question=True), dict(copies=3), dict(raw=b"\x81\x80" + bytes(8))],
+                         ids=["another id", "another question", "three times", "no question"])
+def test_faults_by_tcp(serve, upstreams, fault):
+    """The connection is not trusted any more; the other upstream answers."""
+    first, second = upstreams
+    first.answers[NAME, "A"] = good(NAME, **fault)
+    second.answers[NAME, "A"] = GOOD
+    vigie = serve(first, second, options="force_tcp\n\t\tpolicy sequential")
+    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
+
+
+@pytest.mark.parametrize("fault", [dict(wrong_port=True), dict(wrong_question=True), dict(drop=True)],
+                         ids=["another port", "another question", "silence"])
+def test_faults_by_udp(serve, upstreams, fault):
+    first, second = upstreams
+    first.answers[NAME, "A"] = good(NAME, **fault)
+    second.answers[NAME, "A"] = GOOD
+    vigie = serve(first, second, options="policy sequential")
+    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
+    assert second.asked(NAME) == ["udp"]
+
+
+def test_spurious_datagrams_end_nothing(serve, upstream):
+    """Thirty kinds of what is no reply, each before the genuine one (TuDoor, CVE-2023-28452); counted by reason."""
+    genuine = dns.message.make_response(dns.message.make_query(NAME, "A")).to_wire()[2:]
+    kinds = [b"", b"I", b"ID", b"ID" + bytes(10), b"ID\x01\x00" + genuine[2:], b"ID\x91\x80" + genuine[2:], b"\x00\x00" + genuine,
+             b"ID" + genuine + b"\x00", b"ID" + genuine[:4] + b"\x00\x01" + genuine[6:]]
+    kinds += [b"ID" + genuine[:length] for length in range(0, len(genuine), 2)]
+    for number, kind in enumerate(kinds):
+        upstream.answers[f"{number}.tudoor.example.", "A"] = good(f"{number}.tudoor.example.", before=(kind,))
+    upstream.answers["all.tudoor.example.", "A"] = good("all.tudoor.example.", before=tuple(kinds))
+    vigie = serve(upstream)
+    for name in [*(f"{number}.tudoor.example." for number in range(len(kinds))), "all.tudoor.example."]:
+        assert addresses(vigie.ask(name)) == ["192.0.2.80"], name
+    assert len(kinds) > 20
+
+
+def test_an_upstream_in_lower_case(serve, upstream):
+    """0x20 is given up where it does not work."""
+    upstream.default = Reply(lower=True, rcode="NXDOMAIN")
+    upstream.answers[NAME, "A"] = good(NAME, lower=True)
+    vigie = serve(upstream, more="workers 1")
+    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
+    upstream.log.clear()
+    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
+    [(transport, _, _, query)] = upstream.log
+    assert transport == "udp" and query.question[0].name.to_text() == NAME
+
+
+@pytest.mark.parametrize("no_question", [False, True])
+def test_an_upstream_without_edns(serve, upstream, no_question):
+    upstream.default = Reply(no_edns=True, no_question=no_question)
+    upstream.answers[NAME, "A"] = good(NAME, no_edns=True, no_question=no_question)
+    vigie = serve(upstream, more="workers 1")
+    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
+
+
+def test_letters_are_mixed_and_the_answer_is_the_clients(serve, upstream):
+    upstream.default = Reply()
+    vigie = serve(upstream)
+    seen = set()
+    for _ in range(8):
+        reply = vigie.ask("a-long-name-with-many-letters.example.com.")
+        assert reply.question[0].name.to_text() == "a-long-name-with-many-letters.example.com."
+        seen.add(upstream.log[-1][3].question[0].name.to_text())
+    assert len(seen) > 6
+
+
+def test_a_server_that_asks_itself(serve):
+    """The question waits for itself: a few packets, and SERVFAIL."""
+    port = free_port()
+    vigie = serve(f"127.0.0.1:{port}", more="workers 2")
+    vigie.stop()
+    vigie.port = port
+    vigie.corefile.write_text(vigie.corefile.read_text().replace(vigie.corefile.read_text().split()[0], f".:{port}"))
+    vigie.start()
+    assert vigie.ask(NAME).rcode() == dns.rcode.SERVFAIL
+
+
+def test_next_and_next_on_nodata(start, upstreams):
+    first, second = upstreams
+    second.answers[NAME, "A"] = second.answers["empty.example.com.", "A"] = GOOD
+    first.answers["empty.example.com.", "A"] = Reply()
+    first.answers["refused.example.com.", "A"] = Reply(rcode="REFUSED")
+    vigie = start(f""".:PORT {{
+	bind 127.0.0.1
+	forward . {first.text} {{
+		next NXDOMAIN
+		next_on_nodata
+	}}
+	forward example.com {second.text} {{
+		next nxdomain
+	}}
+}}
+""")
+    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
+    assert addresses(vigie.ask("empty.example.com.")) == ["192.0.2.80"]
+    assert vigie.ask("refused.example.com.").rcode() == dns.rcode.REFUSED
+    assert vigie.ask("absent.example.com.").rcode() == dns.rcode.NXDOMAIN, "the last one's answer"
+    assert vigie.ask("absent.example.net.").rcode() == dns.rcode.NXDOMAIN, "there is no next one for it"
+    assert second.asked("absent.example.net.") == [] and second.asked("refused.example.com.") == []
+
+
+def test_the_zone_itself_is_not_excepted(start, upstream):
+    upstream.answers["example.com.", "A"] = good("example.com.")
+    vigie = start(f".:PORT {{\n\tbind 127.0.0.1\n\tforward example.com {upstream.text} {{\n\t\texcept example.com\n\t}}\n}}\n")
+    assert addresses(vigie.ask("example.com.")) == ["192.0.2.80"]
+    assert vigie.ask(NAME).rcode() == dns.rcode.REFUSED and upstream.asked(NAME) == []
+
+
+def test_source_address(serve, upstream):
+    upstream.default = Reply()
+    vigie = serve(upstream, options="source_address 127.0.3.3")
+    vigie.ask(NAME)
+    assert {address for address, _ in upstream.sources} == {"127.0.3.3"}
+
+
+def test_source_ports_are_spread(serve, upstream):
+    """All of the pool, by all workers: not the 28,232 of the kernel."""
+    upstream.default = Reply()
+    vigie = serve(upstream, more="workers 2")
+    for number in range(60):
+        with vigie.udp_socket() as client:  # another port each time: both workers are asked
+            client.send(dns.message.make_query(f"{number}.example.", "A").to_wire())
+            client.recv(512)
+    ports = [port for _, port in upstream.sources]
+    assert len(set(ports)) > 55 and all(1024 <= port < 30000 or port > 32767 for port in ports)
+    assert sum(port < 30000 for port in ports) > 10
+
+
+def test_max_connect_attempts(serve, upstream):
+    upstream.default = Reply(drop=True)
+    vigie = serve(upstream, options="max_connect_attempts 2\n\t\tread_timeout 500ms\n\t\tmax_fails 0")
+    assert vigie.ask(NAME).rcode() == dns.rcode.SERVFAIL
+    assert len(upstream.asked(NAME)) == 2
+
+
+def test_attempts_are_bounded(serve, upstreams):
+    """Six packets for one question, three to one upstream by one transport, whatever happens (RFC 9520)."""
+    for each in upstreams:
+        each.default = Reply(drop=True)
+    vigie = serve(*upstreams, options="max_fails 0")
+    assert vigie.ask(NAME, tcp=False).rcode() == dns.rcode.SERVFAIL
+    time.sleep(3.5)  # the exchange goes on without the client
+    sent = [each.asked(NAME) for each in upstreams]
+    assert sum(map(len, sent)) <= 6 and all(each.count(way) <= 3 for each in sent for way in ("udp", "tcp"))

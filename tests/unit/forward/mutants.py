@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Takes one defence of the forwarder away at a time and sees that a test notices: mutants.py BUILD.
+
+Each mutant is one source file with one line changed, linked before the module's library, with the test that is already
+compiled in BUILD. Run by meson, or by hand."""
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[3]
+
+# File, what stands there, what stands there instead, the test program and the test that must fail.
+MUTANTS = [
+    ("wire/judge.c", "if (memcmp(asked, reply, 2) != 0)", "if (0)", "attacks", "test_another_id"),
+    ("wire/judge.c", "	return VIGIE_REPLY_CASE;", "	return VIGIE_REPLY_GOOD;", "attacks", "test_other_letters"),
+    ("wire/judge.c", "if (memcmp(asked + name, reply + name, 4) != 0)", "if (0)", "attacks", "test_another_question"),
+    ("wire/judge.c", "	return at == length;\n", "	return true;\n", "attacks", "test_malformed_packets_end_nothing"),
+    ("wire/judge.c", "if ((read_u16(reply + 2) & (VIGIE_FLAG_QR | OPCODE_MASK)) != VIGIE_FLAG_QR)", "if (0)", "attacks",
+     "test_malformed_packets_end_nothing"),
+    ("forward/exchange.c", "		pass_over(attempt, fault);\n		return false;", "		conclude(exchange);\n		return true;", "attacks",
+     "test_malformed_packets_end_nothing"),
+    ("forward/exchange.c", "if (fault == VIGIE_REPLY_ID && !exchange->doubted)", "if (0)", "attacks", "test_a_wrong_id_starts_tcp"),
+    ("forward/exchange.c", "	if (mixed)\n", "	if (0)\n", "attacks", "test_ids_ports_and_letters_are_uniform"),
+    ("forward/exchange.c", "	vigie_random_bytes(&id, sizeof(id));", "	id = 4711;", "attacks", "test_ids_ports_and_letters_are_uniform"),
+    ("forward/ports.c", "	FIRST = 1024,", "	FIRST = 32768,", "attacks", "test_ids_ports_and_letters_are_uniform"),
+    ("forward/exchange.c", "	if (fault) {\n", "	if (fault) {\n		learn(attempt, message);\n", "attacks",
+     "test_forged_packets_tell_nothing_of_an_upstream"),
+    ("forward/exchange.c", "	if (!udp)\n		drop(attempt);", "	drop(attempt);", "exchange", "test_a_forged_refusal_loses_no_reply"),
+    ("forward/exchange.c", "	return sent < VIGIE_ATTEMPTS_UPSTREAM;", "	return true;", "exchange", "test_attempts_are_bounded"),
+    ("forward/exchange.c", "!upstreams_spend(exchange->set->group)", "false", "exchange", "test_retries_have_a_budget"),
+    ("forward/health.c", "health->suspected = suspected = true;", "health->open = suspected = true;", "exchange",
+     "test_a_question_without_answer_gives_nobody_up"),
+    ("forward/health.c", "health->open = opens = true;", "opens = true;", "exchange", "test_the_breaker"),
+    ("forward/exchange.c", "		health_truncated(health", "		(void)(health", "exchange", "test_truncated_is_asked_by_tcp"),
+]
+
+
+def flags(*names: str) -> list[str]:
+    return shlex.split(subprocess.run(["pkg-config", "--cflags", "--libs", *names], check=True, capture_output=True, text=True).stdout)
+
+
+def outcome(build: Path, folder: Path, mutant: tuple[str, str, str, str, str]) -> str:
+    """What is wrong with a mutant: it should not survive."""
+    file, old, new, program, test = mutant
+    source = (TOP / "src" / file).read_text()
+    if source.count(old) != 1:
+        return f"{source.count(old)} times in the file, not once"
+    path = folder / Path(file).name
+    path.write_text(source.replace(old, new))
+    objects = [str(path) for path in (build / "tests/unit/forward" / f"test_{program}.p").glob("*.o")]
+    libraries = [str(build / f"src/{module}/lib{module}.a") for module in ("forward", "wire", "base")]
+    subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-w", "-o", str(folder / "test"), f"-I{TOP}/include",
+                    f"-I{(TOP / 'src' / file).parent}", str(path), *objects, *libraries,
+                    *flags("libuv", "openssl", "libcurl", "libsodium", "cmocka"), "-lm", "-lpthread"], check=True)
+    try:
+        run = subprocess.run([folder / "test"], capture_output=True, text=True, timeout=120)
+    except subprocess.TimeoutExpired:
+        return ""
+    if run.returncode == 0:
+        return "no test fails"
+    return "" if test in run.stdout + run.stderr else f"{test} does not fail, but\n{run.stderr}"
+
+
+def main() -> int:
+    build = Path(sys.argv[1])
+    survivors = 0
+    print(f"1..{len(MUTANTS)}")
+    for number, mutant in enumerate(MUTANTS, 1):
+        with tempfile.TemporaryDirectory() as folder:
+            trouble = outcome(build, Path(folder), mutant)
+        survivors += bool(trouble)
+        what = " ".join(mutant[1].split())
+        print(f"{'not ok' if trouble else 'ok'} {number} - {mutant[0]}: without '{what}' {mutant[4]} fails", flush=True)
+        print("".join(f"# {line}\n" for line in trouble.splitlines()), end="", flush=True)
+    return survivors > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
