@@ -28,12 +28,19 @@ struct rule {
 	union host_port *source; /* NULL: whatever the kernel chooses */
 };
 
+/* How many transfers are under way. A stream may outlive the configuration that it began under, so it holds
+ * this and nothing else of it. */
+struct active {
+	atomic_uint count;
+	atomic_uint holders;
+};
+
 struct vigie_transfer {
 	struct vigie_block *block;
 	struct rule *rules;
 	size_t rule_count;
 	struct notifier *notifier;
-	atomic_uint active;
+	struct active *active;
 };
 
 /* A transfer between its question and its first message. */
@@ -49,7 +56,7 @@ struct job {
 
 /* Told of the end of a stream. */
 struct client {
-	struct vigie_transfer *transfer;
+	struct active *active;
 	char text[HOST_PORT_TEXT_MAX];
 };
 
@@ -122,6 +129,26 @@ static enum vigie_status read_rule(struct vigie_block *block, struct rule *rule,
 	return status;
 }
 
+static void active_release(struct active *active)
+{
+	if (atomic_fetch_sub(&active->holders, 1) == 1)
+		free(active);
+}
+
+/* Counts one more in; false when they are too many. */
+static bool active_enter(struct active *active)
+{
+	if (atomic_fetch_add(&active->count, 1) < TRANSFERS_MAX)
+		return true;
+	atomic_fetch_sub(&active->count, 1);
+	return false;
+}
+
+static void active_leave(struct active *active)
+{
+	atomic_fetch_sub(&active->count, 1);
+}
+
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
 			       size_t count, void **instance, struct vigie_error *error)
 {
@@ -139,9 +166,20 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 		if (status)
 			return status;
 	}
+	transfer->active = calloc(1, sizeof(*transfer->active));
+	if (!transfer->active)
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	transfer->active->holders = 1;
 	block->transfer = transfer;
 	*instance = transfer;
 	return VIGIE_OK;
+}
+
+static void free_active(void *instance)
+{
+	struct vigie_transfer *transfer = instance;
+
+	active_release(transfer->active);
 }
 
 /* The rule with the longest zone that the name is in. */
@@ -243,7 +281,8 @@ static void on_stream_end(void *argument, const struct vigie_zone *zone, uint64_
 		  "Outgoing transfer of %" PRIu64 " records of zone %s to %s for %" PRIu32 " SOA serial%s",
 		  records, vigie_name_to_text(vigie_zone_origin(zone)->bytes, text), client->text, soa.serial,
 		  complete ? "" : " broke off");
-	atomic_fetch_sub_explicit(&client->transfer->active, 1, memory_order_relaxed);
+	active_leave(client->active);
+	active_release(client->active);
 	free(client);
 }
 
@@ -277,7 +316,7 @@ static enum vigie_verdict resumed(struct vigie_request *request, void *argument)
 	}
 	client = malloc(sizeof(*client));
 	if (client) {
-		client->transfer = transfer;
+		client->active = transfer->active;
 		host_text(request->client, client->text);
 		request->stream = transfer_stream_new(job->zone, on_stream_end, client);
 	}
@@ -287,14 +326,15 @@ static enum vigie_verdict resumed(struct vigie_request *request, void *argument)
 		goto answered;
 	}
 	job->zone = NULL; /* the stream's, and with it the count of what is active */
+	atomic_fetch_add(&transfer->active->holders, 1);
 	request->stream->next(request->stream, request->answer);
 	return VIGIE_ANSWERED;
 
 next:
-	atomic_fetch_sub_explicit(&transfer->active, 1, memory_order_relaxed);
+	active_leave(transfer->active);
 	return VIGIE_NEXT;
 answered:
-	atomic_fetch_sub_explicit(&transfer->active, 1, memory_order_relaxed);
+	active_leave(transfer->active);
 	return VIGIE_ANSWERED;
 }
 
@@ -323,7 +363,7 @@ static void on_abandoned(void *argument)
 	struct job *job = argument;
 
 	job->pending = NULL;
-	atomic_fetch_sub_explicit(&job->transfer->active, 1, memory_order_relaxed);
+	active_leave(job->transfer->active);
 }
 
 /* Compiling a cluster zone takes a while: another thread does it. */
@@ -346,7 +386,7 @@ static enum vigie_verdict begin(struct vigie_transfer *transfer, struct vigie_re
 	vigie_request_cancel(request, job->pending);
 fail:
 	free(job);
-	atomic_fetch_sub_explicit(&transfer->active, 1, memory_order_relaxed);
+	active_leave(transfer->active);
 	return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, "out of memory, or too many queries");
 }
 
@@ -369,10 +409,8 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 		return refuse(request, "this client may not have the zone");
 	if (query->type == VIGIE_TYPE_IXFR && !read_serial(query, &serial))
 		return vigie_request_fail(request, VIGIE_RCODE_FORMERR, "IXFR without one SOA record");
-	if (atomic_fetch_add_explicit(&transfer->active, 1, memory_order_relaxed) >= TRANSFERS_MAX) {
-		atomic_fetch_sub_explicit(&transfer->active, 1, memory_order_relaxed);
+	if (!active_enter(transfer->active))
 		return refuse(request, "too many transfers are under way");
-	}
 	return begin(transfer, request);
 }
 
@@ -381,5 +419,6 @@ const struct vigie_directive vigie_directive_transfer = {
 	.setup = setup,
 	.start = start,
 	.stop = stop,
+	.free = free_active,
 	.serve = serve,
 };

@@ -189,6 +189,32 @@ def test_a_slow_reader_gets_no_more_memory_and_is_cut_off(serve):
     assert vigie.ask("www.example.org.").answer
 
 
+def test_transfers_at_a_time(serve):
+    """TRANSFERS_MAX clients that do not read, then one more; when one goes there is room again."""
+    vigie = serve(text=zone("\n".join(f"h{number} TXT {'x' * 250} {'x' * 250}" for number in range(12000))))
+    slow = [socket.socket() for _ in range(32)]
+    try:
+        for connection in slow:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            connection.settimeout(PATIENCE)
+            connection.connect(("127.0.0.1", vigie.port))
+            connection.sendall(frame("example.org.", "AXFR"))
+            assert connection.recv(2)
+        query = dns.message.make_query("example.org.", "AXFR")
+        assert messages(vigie, query)[0].rcode() == dns.rcode.REFUSED
+        slow.pop().close()
+        wait_for(lambda: transfer_begins(vigie), "room for another transfer")
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def transfer_begins(vigie: Vigie) -> bool:
+    with connect(vigie) as connection:
+        connection.sendall(frame("example.org.", "AXFR"))
+        return dns.message.from_wire(read_frame(connection), xfr=True).rcode() == dns.rcode.NOERROR
+
+
 def test_one_state_of_the_zone(serve, tmp_path):
     """A transfer that goes on while the zone is replaced gives all of the old one."""
     hosts = "\n".join(f"h{number} TXT {'x' * 250} {'x' * 250} {'x' * 250}" for number in range(8000))
