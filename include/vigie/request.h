@@ -62,7 +62,8 @@ struct vigie_worker {
 
 /* An answer of many messages by TCP: a zone transfer (RFC 5936). The directive writes the first one as any
  * answer and leaves the source of the others in the request; the server asks it for one whenever the client
- * has read the one before. Its thread is the worker's, online for RCU. */
+ * has read the one before. Its thread is the worker's, online for RCU. It may
+ * outlive the configuration that it began under and holds nothing of it. */
 struct vigie_stream {
 	/* Writes the next message into an answer that is begun for the query; false: there are no more. */
 	bool (*next)(struct vigie_stream *stream, struct vigie_answer *answer);

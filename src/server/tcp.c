@@ -203,11 +203,9 @@ bool tcp_close_retired(struct worker *worker, const struct listeners *listeners)
 
 	for (struct connection *c = worker->connections; c; c = next) {
 		next = c->next;
-		if (c->stream)
-			none = false; /* what it sends may be of the generation before */
-		else if (find_listener(listeners, c->origin.listener))
-			continue;
-		else if (c->pending == 0 && c->unsent == 0)
+		if (find_listener(listeners, c->origin.listener))
+			continue; /* a stream among them: it holds nothing of the generation before */
+		if (c->pending == 0 && c->unsent == 0 && !c->stream)
 			connection_close(c);
 		else
 			none = false;

@@ -2,6 +2,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -191,6 +192,21 @@ def test_certificate_is_read_again(serve, certificates, tmp_path):
         assert shown() != before
         old.sendall(frame())  # a connection goes on with what it has
         assert number_of(read_frame(old)) == 1
+
+
+def test_a_connection_outlives_its_configuration(serve, certificates):
+    vigie = serve()
+    with connect(vigie, context(certificates)) as connection:
+        connection.sendall(frame(number=1))
+        assert number_of(read_frame(connection)) == 1
+        vigie.corefile.write_text(vigie.corefile.read_text().replace("server.pem server.key", "server2.pem server2.key"))
+        vigie.process.send_signal(signal.SIGUSR1)
+        vigie.wait_for_log("Reloading complete")
+        connection.sendall(frame(number=2))
+        assert number_of(read_frame(connection)) == 2
+        before = connection.getpeercert(binary_form=True)
+    with connect(vigie, context(certificates)) as connection:
+        assert connection.getpeercert(binary_form=True) != before
 
 
 def test_rubbish_instead_of_a_handshake(serve, certificates):

@@ -1,5 +1,6 @@
 """The `transfer` directive: zones from files and of the cluster by AXFR and IXFR, to whom they may go, and NOTIFY."""
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -228,6 +229,26 @@ def test_one_state_of_the_zone(serve, tmp_path):
             got.append(read_frame(connection))
     assert sum(wire.count(b"x" * 250) for wire in got) == 24000
     assert not any(b"y" * 250 in wire for wire in got)
+
+
+def test_a_transfer_outlives_its_configuration(serve, tmp_path):
+    """The configuration is replaced, and what it held freed, while a client reads on."""
+    patient = "timeouts {\n\t\twrite 60s\n\t}"
+    vigie = serve(text=zone("\n".join(f"h{number} TXT {'x' * 250} {'x' * 250} {'x' * 250}" for number in range(8000))),
+                  more=patient)
+    with connect(vigie) as connection:
+        connection.sendall(frame("example.org.", "AXFR"))
+        got = [read_frame(connection)]
+        for corefile in (vigie.corefile.read_text().replace("transfer {", "errors\n\ttransfer {"),
+                         f"example.net:{vigie.port} {{\n\tbind 127.0.0.1\n\tforward . 127.0.0.1:1\n\t{patient}\n}}\n"):
+            complete = vigie.log().count("Reloading complete")
+            vigie.corefile.write_text(corefile)
+            vigie.process.send_signal(signal.SIGUSR1)
+            vigie.wait_for_log("Reloading complete", complete + 1)
+        while struct.pack("!I", 2017042745) not in got[-1][-20:]:
+            got.append(read_frame(connection))
+    assert sum(wire.count(b"x" * 250) for wire in got) == 24000
+    assert vigie.ask("www.example.org.").rcode() == dns.rcode.REFUSED
 
 
 @pytest.fixture
