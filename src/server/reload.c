@@ -8,6 +8,7 @@
 #include "control.h"
 #include "handover.h"
 #include "state.h"
+#include "vigie/buffer.h"
 #include "vigie/clock.h"
 #include "vigie/http.h"
 #include "vigie/log.h"
@@ -141,16 +142,41 @@ static void hand_over(struct vigie_server *server)
 	free(handovers);
 }
 
+/* A configuration that is not ready does not take the place of one that is. It may become so: the timer tries
+ * it again. */
+static void refuse_unready(struct vigie_server *server)
+{
+	struct reload *reload = &server->reload;
+	struct vigie_buffer names;
+	struct vigie_error error;
+
+	vigie_buffer_init(&names, sizeof(error.text));
+	generation_ready(reload->next, &names);
+	vigie_error_set(&error, VIGIE_ETIMEOUT, "not ready in time: %.*s", (int)names.length,
+			(const char *)names.data);
+	vigie_buffer_fini(&names);
+	generation_stop(reload->next);
+	generation_free(reload->next);
+	reload->next = NULL;
+	reload->refused[0] = 0;
+	refuse(server, &error);
+}
+
 static void on_wait(uv_timer_t *timer)
 {
 	struct vigie_server *server = timer->data;
 	struct reload *reload = &server->reload;
+	uint64_t startup_ms = reload->next->process.startup_ms;
+	uint64_t patience_ms = startup_ms > RELOAD_READY_MS ? startup_ms : RELOAD_READY_MS;
+	bool ready = generation_ready(reload->next, NULL);
 
-	if (!generation_ready(reload->next, NULL) &&
-	    vigie_clock_ms() - reload->start_ms < reload->next->process.startup_ms)
+	if (!ready && vigie_clock_ms() - reload->start_ms < patience_ms)
 		return;
 	uv_timer_stop(timer);
-	hand_over(server);
+	if (ready || !generation_ready(server->current, NULL))
+		hand_over(server);
+	else
+		refuse_unready(server);
 }
 
 /* Reads, sets up and starts the next generation. */

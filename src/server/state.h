@@ -13,6 +13,7 @@
 enum {
 	READY_POLL_MS = 5,        /* how often readiness is looked at before the first answer */
 	READY_LOG_AFTER_MS = 500, /* how often the log says that it is waited for */
+	RELOAD_READY_MS = 5000,   /* at least so long is waited for the next configuration to be ready */
 	RELOAD_WAITERS_MAX = 64   /* who wait for the end of one reload */
 };
 

@@ -140,6 +140,17 @@ def test_a_bad_one_is_refused(start, snapshot, bad, word):
     assert (status(health, "/health"), metric(metrics, "vigie_reloads_total")) == (200, 1)
 
 
+def test_one_that_is_not_ready_is_refused(start, snapshot):
+    """The API server cannot be reached with the new options: what was known goes on being served."""
+    vigie = start(block(snapshot))
+    unready = block(snapshot).replace(f"snapshot {snapshot}", f"endpoint http://127.0.0.1:{free_port()}\n"
+                                      "\t\tstartup_timeout 300ms")
+    reload(vigie, unready, r"reload failed: not ready in time: kubernetes$")
+    assert vigie.ask(WEB).answer
+    reload(vigie, block(snapshot).replace("\t}", "\t\tttl 17\n\t}"))
+    assert vigie.ask(WEB).answer[0].ttl == 17
+
+
 def test_counters_go_on(start, snapshot):
     """What is served in the same places is counted on; with other directives it begins anew."""
     metrics = free_port()
