@@ -20,6 +20,8 @@ root=$work/root
 address=10.96.0.24 # of web.shop in zones/demo-cluster.json
 clean_up() {
 	umount -l "$root/proc" 2>/dev/null || true
+	[ -z "$(jobs -p)" ] || kill $(jobs -p) 2>/dev/null || true
+	wait
 	rm -rf --one-file-system "$work"
 }
 trap clean_up EXIT
@@ -60,9 +62,10 @@ quick_start() {
 	"${chroot[@]}" /src/deploy/quickstart.sh >"$work/quickstart.log" 2>&1 & # all of them exec: it is vigie in the end
 	pid=$!
 	for _ in $(seq 600); do
-		answer=$(inside dig @127.0.0.1 -p 5300 +short +time=1 +tries=1 web.shop.svc.cluster.local A 2>/dev/null) &&
-			[ "$answer" = "$address" ] && break
 		kill -0 "$pid" 2>/dev/null || break
+		if [ "$(basename "$(readlink "/proc/$pid/exe")")" = vigie ]; then
+			answer=$(dig @127.0.0.1 -p 5300 +short +time=1 +tries=1 web.shop.svc.cluster.local A) && break
+		fi
 		sleep 1
 	done
 	[ "$answer" = "$address" ] || { tail -n 40 "$work/quickstart.log" >&2; fail "the quick start: '$answer'"; }
@@ -125,7 +128,7 @@ END
 # The system calls of groups, one a line; groups within groups unfolded.
 expand() {
 	local line
-	for line in $(inside systemd-analyze syscall-filter "$@" | sed -n 's/^ *\([@a-z_0-9]*\)$/\1/p'); do
+	for line in $(inside systemd-analyze syscall-filter "$@" | sed -n 's/^ *\([-@a-z_0-9]*\)$/\1/p'); do
 		case $line in
 		@*) case " $* " in *" $line "*) ;; *) expand "$line" ;; esac ;;
 		*) echo "$line" ;;
@@ -145,6 +148,7 @@ systemd_unit() {
 	allowed=$(expand @system-service @default)
 	denied=$(expand @privileged @resources)
 	inside bash -euc 'cd /elsewhere
+		trap "kill %1 2>/dev/null || true" EXIT
 		strace -f -q -e trace=all -o /tmp/calls build-release/vigie -pidfile /tmp/pid \
 			-conf deploy/quickstart.Corefile >/dev/null &
 		for _ in $(seq 100); do
