@@ -106,8 +106,8 @@ static void call(const struct expression *expression, struct vigie_request *requ
 static int compare(const struct expression *left, const struct expression *right,
 		   struct vigie_request *request)
 {
-	struct value a;
-	struct value b;
+	struct value a = {.text = ""};
+	struct value b = {.text = ""};
 
 	evaluate(left, request, &a);
 	evaluate(right, request, &b);
@@ -127,8 +127,8 @@ static bool is_in(const struct expression *expression, struct vigie_request *req
 
 static bool compare_texts(const struct expression *expression, struct vigie_request *request)
 {
-	struct value a;
-	struct value b;
+	struct value a = {.text = ""};
+	struct value b = {.text = ""};
 	size_t length;
 	size_t part;
 
