@@ -328,7 +328,7 @@ static size_t answer_packet(struct udp_socket *udp, size_t i, size_t slot)
 }
 
 /* Reads, answers and sends one batch; returns how many packets it read. */
-static unsigned turn(struct udp_socket *udp)
+static unsigned udp_turn(struct udp_socket *udp)
 {
 	struct udp_batch *batch = udp->worker->batch;
 	unsigned answers = 0;
@@ -370,7 +370,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	int batches = 0;
 
 	worker_enter(udp->worker);
-	while (batches < BATCHES_A_TURN && turn(udp) == VIGIE_UDP_BATCH) {
+	while (batches < BATCHES_A_TURN && udp_turn(udp) == VIGIE_UDP_BATCH) {
 		worker_next_batch(udp->worker);
 		batches++;
 	}
@@ -386,7 +386,7 @@ void udp_start(struct udp_socket *udp)
 void udp_drain(struct udp_socket *udp)
 {
 	uv_poll_stop(&udp->poll);
-	while (turn(udp) > 0)
+	while (udp_turn(udp) > 0)
 		continue;
 }
 
