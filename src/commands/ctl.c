@@ -23,8 +23,6 @@ static const char usage[] =
 	"Usage: vigie ctl [-s SOCKET] [--json] COMMAND\n"
 	"  status                         version, configuration, counters, blocks, watches\n"
 	"  trace NAME [TYPE]              the way that a query takes: block, directives, upstream, answer\n"
-	"  cache dump                     what the cache holds\n"
-	"  cache flush NAME               forget the answers for a name and all below it ('.': for all)\n"
 	"  records dump [NS[/SVC]]        services and endpoints, as they are served\n"
 	"  reload                         load the Corefile again, and say what came of it\n"
 	"  log LEVEL                      debug, info, warning, error or fatal\n"

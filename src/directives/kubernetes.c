@@ -174,6 +174,7 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 		return VIGIE_NEXT;
 	case VIGIE_LOOKUP_UNSYNCED:
 		request->trouble = "kubernetes: not synced with the API server yet";
+		vigie_answer_explain(request->answer, VIGIE_EDE_NOT_READY, request->trouble);
 		return VIGIE_ANSWERED;
 	case VIGIE_LOOKUP_REFUSED:
 		return vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);

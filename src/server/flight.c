@@ -71,6 +71,8 @@ static bool go_on_from(struct flight *flight, const struct link *link, enum vigi
 		if (link->next == block->chain_count) {
 			/* Nobody on the chain answers for this name. */
 			vigie_request_fail(&flight->request, VIGIE_RCODE_REFUSED, NULL);
+			vigie_answer_explain(&flight->answer, VIGIE_EDE_NOT_AUTHORITATIVE,
+					     "no directive of the server block answers this");
 			return answered(flight, block->last);
 		}
 		link = &block->chain[link->next];
@@ -114,6 +116,8 @@ bool flight_run(struct flight *flight)
 	if (!flight->block) {
 		worker_of(flight->request.worker)->counters.unserved++;
 		flight->answer.rcode = VIGIE_RCODE_REFUSED;
+		vigie_answer_explain(&flight->answer, VIGIE_EDE_NOT_AUTHORITATIVE,
+				     "no server block serves this name here");
 		return true;
 	}
 	return go_on_from(flight, &flight->block->entrance, VIGIE_NEXT);

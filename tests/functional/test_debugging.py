@@ -145,6 +145,17 @@ def namespaces():
         run("ip", "link", "delete", outside, check=False)
 
 
+@pytest.mark.parametrize("corefile, name, code, text", [
+    (".:PORT {\n\tbind 127.0.0.1\n}\n", "www.example.org.", 20, "no directive of the server block answers this"),
+    ("example.com:PORT {\n\tbind 127.0.0.1\n}\n", "www.example.org.", 20, "no server block serves this name here"),
+    (".:PORT {\n\tbind 127.0.0.1\n\tacl {\n\t\tblock\n\t}\n}\n", "www.example.org.", 15, "acl")])
+def test_extended_errors(start, corefile, name, code, text):
+    """An answer that is not plain success says why (RFC 8914)."""
+    reply = start(corefile).ask(name, size=1232)
+    assert reply.rcode() == 5
+    assert [(int(option.code), option.text) for option in reply.options] == [(code, text)]
+
+
 # By `vigie ctl`
 
 
