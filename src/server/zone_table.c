@@ -136,8 +136,14 @@ enum vigie_status zone_table_add(struct zone_table *table, const struct vigie_ke
 	struct slot *slot;
 
 	*first = zone_table_find(table, &key->zone);
-	if (*first)
-		return add_also(find_slot(table, key->zone.bytes, key->zone.length), block);
+	if (*first) {
+		enum vigie_status status =
+			add_also(find_slot(table, key->zone.bytes, key->zone.length), block);
+
+		if (!status)
+			*first = NULL;
+		return status;
+	}
 	if ((table->count + 1) * 2 > table->mask + 1 && grow(table))
 		return VIGIE_ENOMEM;
 	slot = find_slot(table, key->zone.bytes, key->zone.length);

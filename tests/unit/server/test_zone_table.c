@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -157,6 +158,70 @@ static void test_every_depth(void **state)
 		assert_ptr_equal(get(*state, zones[i]), &blocks[place[i]]);
 }
 
+static bool holds(void *argument, struct vigie_request *request)
+{
+	return true;
+}
+
+/* Takes what the block's argument points at. */
+static bool takes(const struct block *block, void *argument)
+{
+	assert_non_null(block->setup.view_holds); /* others are not asked */
+	return *(const bool *)block->setup.view_argument;
+}
+
+static const struct block *choose(const struct zone_table *table, const char *text)
+{
+	struct vigie_name name;
+
+	assert_int_equal(vigie_name_from_text(&name, text), VIGIE_OK);
+	return zone_table_select(table, &name, takes, NULL);
+}
+
+static void test_views(void **state)
+{
+	bool yes[4] = {false, false, false, false};
+	const struct vigie_key *first;
+
+	for (size_t i = 0; i < 3; i++) {
+		blocks[i].setup.view_holds = holds;
+		blocks[i].setup.view_argument = &yes[i];
+	}
+	add(*state, "example.org.");
+	add(*state, "example.org.");
+	add(*state, "org.");
+	blocks[3].setup.view_holds = NULL;
+	add(*state, "example.org."); /* it takes what is left */
+	assert_int_equal(zone_table_add(*state, &keys[0], &blocks[4], &first), VIGIE_EEXIST);
+	assert_ptr_equal(first, &keys[0]);
+	assert_ptr_equal(get(*state, "a.example.org."), &blocks[0]);
+	assert_ptr_equal(choose(*state, "a.example.org."), &blocks[3]);
+	yes[1] = true;
+	assert_ptr_equal(choose(*state, "a.example.org."), &blocks[1]);
+	yes[0] = true;
+	assert_ptr_equal(choose(*state, "a.example.org."), &blocks[0]);
+	assert_null(choose(*state, "example.net."));
+	assert_null(choose(*state, "a.org."));
+	yes[2] = true;
+	assert_ptr_equal(choose(*state, "a.org."), &blocks[2]);
+	memset(blocks, 0, sizeof(blocks));
+}
+
+/* No block of the longest zone takes it: the next shorter one is tried, the root at last. */
+static void test_views_of_shorter_zones(void **state)
+{
+	bool no = false;
+
+	blocks[0].setup.view_holds = holds;
+	blocks[0].setup.view_argument = &no;
+	add(*state, "example.org.");
+	add(*state, ".");
+	assert_ptr_equal(choose(*state, "example.org."), &blocks[1]);
+	add(*state, "org.");
+	assert_ptr_equal(choose(*state, "example.org."), &blocks[2]);
+	memset(blocks, 0, sizeof(blocks));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +232,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_find, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_growth, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_depth, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_views, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_views_of_shorter_zones, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
