@@ -285,9 +285,9 @@ def test_stale_at_once(cached, upstream):
     wait_for_the_end(vigie, WWW, upstream)
     for _ in range(10):
         assert ede(vigie.ask(WWW, size=1232))[0] == 3
-    assert len(upstream.asked(WWW)) == 2
+    assert len(upstream.asked(WWW)) <= 1 + 6  # the first, and the packets of one exchange that is slow
     wait_for(lambda: ede(vigie.ask(WWW, size=1232)) is None, "the refresh")
-    assert len(upstream.asked(WWW)) == 2
+    assert len(upstream.asked(WWW)) <= 1 + 6  # the first, and the packets of one exchange that is slow
 
 
 def test_stale_without_an_upstream(start):
