@@ -3,9 +3,14 @@
 #include "kubernetes.h"
 
 #include <ifaddrs.h>
+#include <inttypes.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "vigie/buffer.h"
+#include "vigie/keep.h"
+#include "vigie/log.h"
 #include "vigie/zone.h"
 
 /* The first answers wait for the cluster's list. */
@@ -32,6 +37,8 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	kubernetes->watch.kinds[VIGIE_KIND_SLICE] = kubernetes->view.endpoints;
 	kubernetes->watch.kinds[VIGIE_KIND_POD] = kubernetes->view.pods == VIGIE_PODS_VERIFIED;
 	memcpy(kubernetes->cluster_options.kinds, kubernetes->watch.kinds, sizeof(kubernetes->watch.kinds));
+	kubernetes->block = block;
+	kubernetes->statement = statements[0];
 	if (!kubernetes->watch.warm)
 		wait_for_sync(block, kubernetes);
 	block->kubernetes = kubernetes;
@@ -93,28 +100,190 @@ static enum vigie_status find_local(struct vigie_block *block, struct kubernetes
 	return VIGIE_OK;
 }
 
+/* Who the API server is; the error gets the directive's place. */
+static enum vigie_status find_api_server(const struct kubernetes *kubernetes,
+					 struct vigie_kube_config *config, struct vigie_error *error)
+{
+	struct vigie_error reason;
+	enum vigie_status status;
+
+	if (kubernetes->kubeconfig)
+		status = vigie_kube_config_from_file(config, kubernetes->kubeconfig, kubernetes->context,
+						     &reason);
+	else if (kubernetes->endpoint)
+		status =
+			vigie_kube_config_from_endpoint(config, kubernetes->endpoint, kubernetes->certificate,
+							kubernetes->key, kubernetes->ca, &reason);
+	else
+		status = vigie_kube_config_in_cluster(config, NULL, &reason);
+	if (status)
+		vigie_word_error(error, kubernetes->source, "'%s': %s", kubernetes->source->text,
+				 reason.text);
+	return status;
+}
+
+/* What a reload leaves as it is where what is watched has not changed: the records and who keeps them in
+ * sync. Blocks that watch the same share it, too. */
+struct kubernetes_shared {
+	struct vigie_records *records;
+	struct vigie_cluster *cluster;
+	struct vigie_watcher *watcher;
+	bool is_warm;
+	const struct kubernetes *speaker; /* NULL: the next that is asked */
+};
+
+static void shared_free(void *object)
+{
+	struct kubernetes_shared *shared = object;
+
+	if (shared->watcher)
+		vigie_watcher_stop(shared->watcher);
+	if (shared->cluster)
+		vigie_cluster_free(shared->cluster);
+	if (shared->records)
+		vigie_records_free(shared->records);
+	free(shared);
+}
+
 static void stop(void *instance)
 {
 	struct kubernetes *kubernetes = instance;
 
-	kubernetes_source_release(kubernetes);
-	kubernetes->view.records = NULL;
+	kubernetes_signal_stop(kubernetes);
+	if (kubernetes->shared && kubernetes->shared->speaker == kubernetes)
+		kubernetes->shared->speaker = NULL;
+	if (kubernetes->shared)
+		vigie_keep_release(kubernetes->block->process->keep, kubernetes->shared);
+	kubernetes->shared = NULL;
+	kubernetes->watcher = NULL;
+	kubernetes->cluster = NULL;
+	kubernetes->records = NULL;
+}
+
+/* What was known before the restart is served at once. */
+static void read_warm(struct kubernetes *kubernetes)
+{
+	const char *path = kubernetes->watch.warm;
+	struct vigie_records_count count;
+	struct vigie_error error;
+
+	kubernetes->is_warm =
+		vigie_warm_read(path, kubernetes->watch.warm_owner, kubernetes->warm_age_ms / 1000,
+				kubernetes->cluster, &error) == VIGIE_OK;
+	if (!kubernetes->is_warm) {
+		vigie_log(VIGIE_LOG_WARNING, "kubernetes", "%s", error.text);
+		return;
+	}
+	vigie_records_count(kubernetes->records, &count);
+	vigie_log(VIGIE_LOG_INFO, "kubernetes",
+		  "%" PRIu64 " services and %" PRIu64 " endpoints from the warm file '%s'", count.services,
+		  count.endpoints, path);
+}
+
+static enum vigie_status start_source(struct kubernetes *kubernetes, struct vigie_error *error)
+{
+	struct vigie_kube_config config = {0};
+	struct vigie_error reason;
+	enum vigie_status status;
+
+	if (kubernetes->snapshot) {
+		status = vigie_snapshot_load(kubernetes->snapshot, &kubernetes->watch, kubernetes->cluster,
+					     &reason);
+		if (status)
+			vigie_word_error(error, kubernetes->source, "'%s': %s", kubernetes->source->text,
+					 reason.text);
+		return status;
+	}
+	status = find_api_server(kubernetes, &config, error);
+	if (status)
+		return status;
+	if (kubernetes->watch.warm) {
+		vigie_warm_owner(kubernetes->watch.warm_owner, &config, &kubernetes->watch,
+				 &kubernetes->cluster_options);
+		read_warm(kubernetes);
+	}
+	kubernetes->watcher = vigie_watcher_start(&config, &kubernetes->watch, kubernetes->cluster, &reason);
+	if (kubernetes->watcher)
+		return VIGIE_OK;
+	return vigie_word_error(error, kubernetes->source, "'%s': %s", kubernetes->source->text, reason.text);
+}
+
+bool kubernetes_speaks(struct kubernetes *kubernetes)
+{
+	if (!kubernetes->shared->speaker)
+		kubernetes->shared->speaker = kubernetes;
+	return kubernetes->shared->speaker == kubernetes;
+}
+
+/* A snapshot is read again at each reload: that is what the reload is for. */
+static bool take_shared(struct kubernetes *kubernetes, const char *key)
+{
+	struct kubernetes_shared *shared;
+
+	if (kubernetes->snapshot)
+		return false;
+	shared = vigie_keep_get(kubernetes->block->process->keep, "kubernetes", key);
+	if (!shared)
+		return false;
+	kubernetes->shared = shared;
+	kubernetes->records = shared->records;
+	kubernetes->cluster = shared->cluster;
+	kubernetes->watcher = shared->watcher;
+	kubernetes->is_warm = shared->is_warm;
+	return true;
+}
+
+static enum vigie_status make_shared(struct kubernetes *kubernetes, const char *key,
+				     struct vigie_error *error)
+{
+	struct kubernetes_shared *shared = calloc(1, sizeof(*shared));
+	enum vigie_status status;
+
+	if (!shared ||
+	    vigie_keep_put(kubernetes->block->process->keep, "kubernetes", key, shared, shared_free)) {
+		free(shared);
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	}
+	kubernetes->shared = shared;
+	kubernetes->records = shared->records = vigie_records_new();
+	if (shared->records)
+		shared->cluster = vigie_cluster_new(shared->records, &kubernetes->cluster_options);
+	kubernetes->cluster = shared->cluster;
+	if (shared->cluster)
+		status = start_source(kubernetes, error);
+	else
+		status = vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	shared->watcher = kubernetes->watcher;
+	shared->is_warm = kubernetes->is_warm;
+	if (status)
+		stop(kubernetes);
+	return status;
 }
 
 static enum vigie_status start(struct vigie_block *block, void *instance, struct vigie_error *error)
 {
 	struct kubernetes *kubernetes = instance;
+	struct vigie_buffer key;
 	enum vigie_status status = find_local(block, kubernetes, error);
 
-	if (!status)
-		status = kubernetes_source_acquire(kubernetes, block->process->loop, error);
 	if (status)
 		return status;
-	kubernetes->view.records = kubernetes->source->records;
-	/* With what was known before the restart the first answers do not wait for the list. */
-	if (kubernetes->watch.warm && !kubernetes->source->is_warm)
+	vigie_buffer_init(&key, VIGIE_COREFILE_MAX);
+	status = kubernetes_key(kubernetes, &key);
+	if (status)
+		vigie_error_set(error, status, "%s", vigie_status_text(status));
+	else if (!take_shared(kubernetes, (const char *)key.data))
+		status = make_shared(kubernetes, (const char *)key.data, error);
+	kubernetes->view.records = kubernetes->records;
+	/* Without a warm file the first answers wait for the list after all. */
+	if (!status && kubernetes->watch.warm && !kubernetes->is_warm)
 		wait_for_sync(block, kubernetes);
-	return VIGIE_OK;
+	vigie_buffer_fini(&key);
+	if (!status && kubernetes_signal_start(kubernetes, block->process->loop))
+		status = vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	if (status)
+		stop(kubernetes);
+	return status;
 }
 
 static bool falls_through(const struct kubernetes *kubernetes, const struct vigie_name *name)
@@ -207,7 +376,7 @@ static enum vigie_status zone(void *instance, const struct vigie_name *origin, s
 	}
 	if (status)
 		return status;
-	if (!vigie_records_synced(kubernetes->view.records))
+	if (!vigie_records_synced(kubernetes->records))
 		return VIGIE_ETIMEOUT;
 	builder = vigie_zone_builder_new(origin);
 	status = builder ? vigie_records_transfer(&kubernetes->view, origin, add_record, builder)
@@ -223,10 +392,9 @@ static enum vigie_status zone(void *instance, const struct vigie_name *origin, s
 static bool ready(void *instance)
 {
 	const struct kubernetes *kubernetes = instance;
-	const struct source *source = kubernetes->source;
 
-	return source &&
-	       (vigie_records_synced(source->records) || (source->is_warm && kubernetes->warm_ready));
+	return kubernetes->records &&
+	       (vigie_records_synced(kubernetes->records) || (kubernetes->is_warm && kubernetes->warm_ready));
 }
 
 const struct vigie_directive vigie_directive_kubernetes = {

@@ -2,16 +2,13 @@
 #ifndef VIGIE_DIRECTIVES_KUBERNETES_H
 #define VIGIE_DIRECTIVES_KUBERNETES_H
 
-#include <uv.h>
-
 #include "search_path.h"
-#include "vigie/buffer.h"
 #include "vigie/directive.h"
 #include "vigie/kube.h"
 #include "vigie/records.h"
 
 struct kubernetes {
-	const struct vigie_word *word; /* what says where the cluster is, for errors at start */
+	const struct vigie_word *source; /* what says where the cluster is, for errors at start */
 	struct vigie_view view;
 	struct vigie_name *zones; /* in the block's arena, as all below */
 	bool falls_through;
@@ -34,33 +31,23 @@ struct kubernetes {
 	uint64_t warm_age_ms; /* of the warm file, at most */
 
 	struct vigie_address *local;
-	struct source *source;   /* from start to stop */
-	struct kubernetes *next; /* of those that share it */
-};
-
-/* A cluster that is watched, and its table. Instances that ask for the same thing share one, those of the
- * configuration before and after a reload, too: a reload lists nothing and forgets nothing. The main
- * thread's. */
-struct source {
-	struct source *next;
-	struct kubernetes *users; /* the first reports for all */
-	struct vigie_buffer key;  /* what it is asked for by */
+	const struct vigie_block *block;
+	const struct vigie_statement *statement;
+	struct kubernetes_shared
+		*shared; /* holds the three below, which the next configuration may take over */
 	struct vigie_records *records;
 	struct vigie_cluster *cluster;
-	struct vigie_watcher *watcher; /* NULL: a snapshot */
-	bool is_warm;                  /* a warm file was read */
-	uv_signal_t *signal;
+	struct vigie_watcher *watcher;
+	bool is_warm; /* a warm file was read */
+	struct kubernetes_signal *signal;
 };
 
-enum vigie_status kubernetes_source_acquire(struct kubernetes *kubernetes, uv_loop_t *loop,
-					    struct vigie_error *error);
-void kubernetes_source_release(struct kubernetes *kubernetes);
+/* Whether this instance, of those that share their records, is the one that measures them. */
+bool kubernetes_speaks(struct kubernetes *kubernetes);
 
-/* Whether this instance is the one that reports for its source. */
-static inline bool kubernetes_reports(const struct kubernetes *kubernetes)
-{
-	return kubernetes->source && kubernetes->source->users == kubernetes;
-}
+/* Writes what another directive must have in common to share the records, as a terminated text. VIGIE_ENOMEM.
+ */
+enum vigie_status kubernetes_key(const struct kubernetes *kubernetes, struct vigie_buffer *key);
 
 /* Hooks of the directive. */
 void kubernetes_metrics(void *instance, struct vigie_metrics *metrics);
@@ -68,8 +55,8 @@ bool kubernetes_control(void *instance, const char *const *words, struct json_t 
 void kubernetes_detail(void *instance, struct vigie_buffer *text);
 
 /* SIGUSR2 has everything listed anew. The handle is owned by the loop once it is stopped. */
-enum vigie_status kubernetes_signal_start(struct source *source, uv_loop_t *loop);
-void kubernetes_signal_stop(struct source *source);
+enum vigie_status kubernetes_signal_start(struct kubernetes *kubernetes, uv_loop_t *loop);
+void kubernetes_signal_stop(struct kubernetes *kubernetes);
 
 /* Reads the directive of a block. The instance lives in the block's arena. */
 enum vigie_status kubernetes_read_options(struct vigie_block *block, const struct vigie_statement *statement,

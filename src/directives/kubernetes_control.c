@@ -50,9 +50,9 @@ bool kubernetes_control(void *instance, const char *const *words, struct json_t 
 	json_t *list;
 
 	if (strcmp(words[0], "records") != 0 || !words[1] || strcmp(words[1], "dump") != 0 ||
-	    !kubernetes->view.records)
+	    !kubernetes->records)
 		return false;
-	if (!kubernetes_reports(kubernetes))
+	if (!kubernetes_speaks(kubernetes))
 		return true;
 	if (words[2]) {
 		snprintf(namespace, sizeof(namespace), "%s", words[2]);
@@ -65,6 +65,6 @@ bool kubernetes_control(void *instance, const char *const *words, struct json_t 
 		list = json_array();
 		json_object_set_new(reply, "services", list);
 	}
-	vigie_records_walk(kubernetes->view.records, namespace[0] ? namespace : NULL, name, show_service, list);
+	vigie_records_walk(kubernetes->records, namespace[0] ? namespace : NULL, name, show_service, list);
 	return true;
 }

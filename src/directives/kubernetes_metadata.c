@@ -67,7 +67,7 @@ bool kubernetes_metadata(void *instance, struct vigie_request *request, const ch
 		uint8_t wire[1 + VIGIE_LABEL_MAX];
 
 		network_address(request->client, address);
-		if (vigie_records_pod_namespace(kubernetes->view.records, address, wire))
+		if (vigie_records_pod_namespace(kubernetes->records, address, wire))
 			return false;
 		memcpy(value, wire + 1, wire[0]);
 		value[wire[0]] = 0;

@@ -25,7 +25,7 @@ static const char *label(const struct scrape *scrape, const char *name, const ch
 
 static void add_records(const struct scrape *scrape)
 {
-	const struct vigie_records *records = scrape->kubernetes->source->records;
+	const struct vigie_records *records = scrape->kubernetes->records;
 	struct vigie_records_count count;
 	uint64_t bytes[VIGIE_BYTES];
 	char labels[LABELS_MAX];
@@ -57,7 +57,7 @@ static void add_programming(const struct scrape *scrape)
 					    .bound_count = VIGIE_PROGRAMMING_BOUNDS,
 					    .counts = programming.counts};
 
-	vigie_records_programming(scrape->kubernetes->source->records, &programming);
+	vigie_records_programming(scrape->kubernetes->records, &programming);
 	histogram.sum = programming.sum;
 	vigie_metrics_add_histogram(scrape->metrics, "coredns_kubernetes_dns_programming_duration_seconds",
 				    "Histogram of the time (in seconds) it took to program a dns instance.",
@@ -77,7 +77,7 @@ static void add_durations(const struct scrape *scrape, const char *name, const c
 
 static void add_requests(const struct scrape *scrape)
 {
-	struct vigie_watcher *watcher = scrape->kubernetes->source->watcher;
+	struct vigie_watcher *watcher = scrape->kubernetes->watcher;
 	const char *host = vigie_watcher_host(watcher);
 	struct vigie_watch_requests requests;
 	char labels[LABELS_MAX];
@@ -113,7 +113,7 @@ static void add_state(const struct scrape *scrape, enum vigie_kind kind)
 	uint64_t now = vigie_clock_ms();
 	char labels[LABELS_MAX];
 
-	vigie_watcher_state(scrape->kubernetes->source->watcher, kind, &state);
+	vigie_watcher_state(scrape->kubernetes->watcher, kind, &state);
 	label(scrape, "kind", vigie_kind_text(kind), labels);
 	vigie_metrics_add(scrape->metrics, "vigie_kubernetes_synced", VIGIE_GAUGE,
 			  "1 when the kind has been listed whole once.", labels, state.synced);
@@ -136,15 +136,15 @@ static void add_state(const struct scrape *scrape, enum vigie_kind kind)
 
 void kubernetes_metrics(void *instance, struct vigie_metrics *metrics)
 {
-	const struct kubernetes *kubernetes = instance;
+	struct kubernetes *kubernetes = instance;
 	struct scrape scrape = {.kubernetes = kubernetes, .metrics = metrics};
 
-	if (!kubernetes_reports(kubernetes))
+	if (!kubernetes->records || !kubernetes_speaks(kubernetes))
 		return;
 	vigie_name_to_text(kubernetes->zones[kubernetes->view.primary].bytes, scrape.zone);
 	add_records(&scrape);
 	add_programming(&scrape);
-	if (!kubernetes->source->watcher)
+	if (!kubernetes->watcher)
 		return;
 	add_requests(&scrape);
 	for (int kind = 0; kind < VIGIE_KINDS; kind++) {

@@ -201,7 +201,7 @@ static enum vigie_status read_endpoint(struct reader *reader, const struct vigie
 	if (status)
 		return status;
 	reader->kubernetes->endpoint = option->args[0].text;
-	reader->kubernetes->word = &option->name;
+	reader->kubernetes->source = &option->name;
 	if (option->arg_count > 1)
 		vigie_log(VIGIE_LOG_WARNING, "kubernetes", "%s:%u: of several endpoints only '%s' is used",
 			  option->name.file, option->name.line, option->args[0].text);
@@ -228,7 +228,7 @@ static enum vigie_status read_kubeconfig(struct reader *reader, const struct vig
 	if (status)
 		return status;
 	reader->kubernetes->kubeconfig = option->args[0].text;
-	reader->kubernetes->word = &option->name;
+	reader->kubernetes->source = &option->name;
 	reader->kubernetes->context = option->arg_count == 2 ? option->args[1].text : NULL;
 	return VIGIE_OK;
 }
@@ -240,7 +240,7 @@ static enum vigie_status read_snapshot(struct reader *reader, const struct vigie
 	if (status)
 		return status;
 	reader->kubernetes->snapshot = option->args[0].text;
-	reader->kubernetes->word = &option->name;
+	reader->kubernetes->source = &option->name;
 	return VIGIE_OK;
 }
 
@@ -473,7 +473,7 @@ enum vigie_status kubernetes_read_options(struct vigie_block *block, const struc
 
 	if (!kubernetes)
 		return no_memory(error);
-	kubernetes->word = &statement->name;
+	kubernetes->source = &statement->name;
 	kubernetes->view.ttl = TTL_DEFAULT;
 	kubernetes->view.endpoints = true;
 	kubernetes->startup_ms = STARTUP_MS;

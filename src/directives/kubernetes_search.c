@@ -42,7 +42,7 @@ bool kubernetes_search_path(const struct kubernetes *kubernetes, const struct vi
 
 	path->count = 0;
 	network_address(request->client, address);
-	if (!zone || vigie_records_pod_namespace(kubernetes->view.records, address, label))
+	if (!zone || vigie_records_pod_namespace(kubernetes->records, address, label))
 		return false;
 	if (make_domain(&domain, label, zone))
 		search_path_add(path, &domain);

@@ -9,16 +9,20 @@
 #include "vigie/clock.h"
 #include "vigie/log.h"
 
+struct kubernetes_signal {
+	uv_signal_t handle;
+	const struct kubernetes *kubernetes;
+};
+
 static void add_line(const struct kubernetes *kubernetes, enum vigie_kind kind, struct vigie_buffer *text)
 {
 	struct vigie_watch_state state;
 	char line[512];
 	int length;
 
-	vigie_watcher_state(kubernetes->source->watcher, kind, &state);
-	length = snprintf(line, sizeof(line), "kubernetes %s %s: %s",
-			  vigie_watcher_host(kubernetes->source->watcher), vigie_kind_text(kind),
-			  state.synced ? "synced" : "not synced yet");
+	vigie_watcher_state(kubernetes->watcher, kind, &state);
+	length = snprintf(line, sizeof(line), "kubernetes %s %s: %s", vigie_watcher_host(kubernetes->watcher),
+			  vigie_kind_text(kind), state.synced ? "synced" : "not synced yet");
 	if (state.last_seen_ms)
 		length += snprintf(line + length, sizeof(line) - (size_t)length,
 				   ", last heard of %" PRIu64 " s ago, at version %.64s, in %s",
@@ -34,9 +38,7 @@ void kubernetes_detail(void *instance, struct vigie_buffer *text)
 {
 	const struct kubernetes *kubernetes = instance;
 
-	if (!kubernetes_reports(kubernetes) || !kubernetes->source->watcher)
-		return;
-	for (int kind = 0; kind < VIGIE_KINDS; kind++) {
+	for (int kind = 0; kubernetes->watcher && kind < VIGIE_KINDS; kind++) {
 		if (kubernetes->watch.kinds[kind])
 			add_line(kubernetes, (enum vigie_kind)kind, text);
 	}
@@ -44,42 +46,46 @@ void kubernetes_detail(void *instance, struct vigie_buffer *text)
 
 static void on_signal(uv_signal_t *handle, int number)
 {
-	struct source *source = handle->data;
-	const struct kubernetes *kubernetes = source->users;
+	const struct kubernetes_signal *own = handle->data;
+	const struct kubernetes *kubernetes = own->kubernetes;
 	struct vigie_error error;
 
 	vigie_log(VIGIE_LOG_INFO, "kubernetes", "SIGUSR2: everything is listed anew");
-	if (source->watcher) {
-		vigie_watcher_resync(source->watcher);
+	if (kubernetes->watcher) {
+		vigie_watcher_resync(kubernetes->watcher);
 		return;
 	}
 	rcu_thread_online();
-	if (vigie_snapshot_load(kubernetes->snapshot, &kubernetes->watch, source->cluster, &error))
+	if (vigie_snapshot_load(kubernetes->snapshot, &kubernetes->watch, kubernetes->cluster, &error))
 		vigie_log(VIGIE_LOG_ERROR, "kubernetes", "%s", error.text);
 	rcu_thread_offline();
 }
 
-enum vigie_status kubernetes_signal_start(struct source *source, uv_loop_t *loop)
+enum vigie_status kubernetes_signal_start(struct kubernetes *kubernetes, uv_loop_t *loop)
 {
-	source->signal = calloc(1, sizeof(*source->signal));
-	if (!source->signal || uv_signal_init(loop, source->signal)) {
-		free(source->signal);
-		source->signal = NULL;
+	struct kubernetes_signal *own = calloc(1, sizeof(*own));
+
+	if (!own)
+		return VIGIE_ENOMEM;
+	own->kubernetes = kubernetes;
+	own->handle.data = own;
+	if (uv_signal_init(loop, &own->handle)) {
+		free(own);
 		return VIGIE_ENOMEM;
 	}
-	source->signal->data = source;
-	uv_signal_start(source->signal, on_signal, SIGUSR2);
+	kubernetes->signal = own;
+	uv_signal_start(&own->handle, on_signal, SIGUSR2);
 	return VIGIE_OK;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-	free(handle);
+	free(handle->data);
 }
 
-void kubernetes_signal_stop(struct source *source)
+void kubernetes_signal_stop(struct kubernetes *kubernetes)
 {
-	if (source->signal)
-		uv_close((uv_handle_t *)source->signal, on_closed);
-	source->signal = NULL;
+	if (kubernetes->signal)
+		uv_close((uv_handle_t *)&kubernetes->signal->handle, on_closed);
+	kubernetes->signal = NULL;
 }

@@ -89,6 +89,10 @@ class Watched:
         page = urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=20).read().decode()
         return next(float(each.rsplit(" ", 1)[1]) for each in page.splitlines() if each.startswith(line + " "))
 
+    def table_bytes(self) -> float:
+        return sum(self.metric(f'vigie_records_bytes{{zone="cluster.local.",kind="{kind}"}}')
+                   for kind in ("answers", "services", "endpointslices", "addresses", "retired"))
+
     def events(self) -> float:
         return self.metric('vigie_kubernetes_objects_total{zone="cluster.local.",kind="endpointslices"}')
 
@@ -187,6 +191,7 @@ def churn(options: argparse.Namespace) -> dict[str, float]:
     """The slope is taken over the second half: the first fills the allocator's arenas."""
     cluster = make_cluster(options)
     points: list[tuple[int, float]] = []
+    tables: list[float] = []
     with stubbed(options, cluster) as (server, watched):
         for number, event in enumerate(itertools.islice(cluster.churn(), options.events)):
             server.apply(event)
@@ -194,11 +199,14 @@ def churn(options: argparse.Namespace) -> dict[str, float]:
                 wait_for(lambda: server.lag() < 1000, "the events")
             if number % max(1, options.events // 40) == 0:
                 points.append((number, memory(watched.pid)[0] * 1024))
+                tables.append(watched.table_bytes())
     half = points[len(points) // 2:]
     mean_x, mean_y = (sum(point[i] for point in half) / len(half) for i in (0, 1))
     slope = sum((x - mean_x) * (y - mean_y) for x, y in half) / sum((x - mean_x) ** 2 for x, _ in half)
     return {"resident at first, MiB": points[0][1] / 1024, "resident at the end, MiB": points[-1][1] / 1024,
-            "growth for 100,000 events, KiB": slope * 100_000}
+            "growth for 100,000 events, KiB": slope * 100_000,
+            "table in the first quarter, MiB": sum(tables[:10]) / len(tables[:10]) / 2**20,
+            "table in the last quarter, MiB": sum(tables[-10:]) / len(tables[-10:]) / 2**20}
 
 
 def delay(options: argparse.Namespace) -> dict[str, float]:

@@ -43,6 +43,7 @@ class Service:
     born: int = 0  # how often it was created anew
     slices: list["Slice"] = field(default_factory=list)
     made: int = 0  # slices so far
+    size: int = 1  # endpoints at first: scaling goes around it, so that churn leaves the cluster as large as it was
 
 
 class Cluster:
@@ -65,7 +66,8 @@ class Cluster:
                               str(ipaddress.ip_address(int(ipaddress.ip_address("10.0.0.1")) + number)),
                               f"fd00:96::{number + 1:x}" if self.random.random() < dual else None)
             size = self.random.choices([size for _, size in GROUPS], [share for share, _ in GROUPS])[0]
-            self.scale(service, max(1, round(size * each / mean)))
+            service.size = max(1, round(size * each / mean))
+            self.scale(service, service.size)
             self.services.append(service)
 
     # objects
@@ -209,9 +211,8 @@ class Cluster:
             yield from self._put(service, one)
 
     def _rescale(self, service: Service) -> Iterator[Event]:
-        count = sum(len(one.endpoints) for one in service.slices)
-        step = self.random.choice([-1, 1]) * self.random.randint(1, max(1, count // 4))
-        yield from self._put(service, *self.scale(service, max(1, count + step)))
+        size = self.random.randint(max(1, service.size // 2), service.size * 3 // 2)
+        yield from self._put(service, *self.scale(service, size))
 
     def _split(self, service: Service) -> Iterator[Event]:
         """Half of a slice moves to a new one. Either of the two events may come first."""

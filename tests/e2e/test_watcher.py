@@ -1,18 +1,24 @@
 """The watcher and a real API server: the encoding, its end and return, and a start beside CoreDNS."""
 import contextlib
 import http.client
+import os
 import re
 import signal
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from asker import UdpAsker
-from objects import service
-from processes import wait_for
-from questions import A, Question, labels_of
-from servers import corefile
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 
-SERVICES = 300
+from asker import UdpAsker  # noqa: E402
+from objects import service  # noqa: E402
+from processes import wait_for  # noqa: E402
+from questions import A, Question, labels_of  # noqa: E402
+from servers import corefile  # noqa: E402
+from synthetic import Cluster  # noqa: E402
+
 SEEN_SECONDS = 2  # after the API server's return
 
 
@@ -71,12 +77,38 @@ def test_the_api_server_is_killed_and_comes_back(start_server, control_plane, ap
     assert seen < SEEN_SECONDS + 3  # the machine is slow at times; the figure is printed
 
 
-def test_start_to_ready_beside_coredns(start_server, api, namespace):
-    for number in range(SERVICES):
-        api.create(service(namespace, f"s-{number}"))
-    print()
+def load(api, cluster: Cluster) -> None:
+    """Makes the cluster's objects, over several connections."""
+    for name in cluster.namespaces:
+        api.create_namespace(name)
+    things = [thing for thing in cluster.objects() if thing["kind"] != "Namespace"]
+    for thing in things:
+        for name in ("uid", "resourceVersion", "creationTimestamp"):
+            del thing["metadata"][name]
+        if thing["kind"] == "Service":
+            thing["spec"] = {"ports": thing["spec"]["ports"],
+                             **({"clusterIP": "None"} if thing["spec"]["clusterIP"] == "None" else {})}
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(api.create, thing) for thing in things]:
+            done.result()
+
+
+def resident(process) -> float:
+    """MiB that the program has in memory."""
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+    return int(fields["VmRSS"].split()[0]) / 1024
+
+
+def test_start_to_ready_beside_coredns(start_server, api):
+    """WATCH_SERVICES=10000 makes it the cluster that the targets speak of (15 endpoints a service)."""
+    services = int(os.environ.get("WATCH_SERVICES", "300"))
+    cluster = Cluster(services, 15 * services, max(1, services // 100), dual=0)
+    load(api, cluster)
+    name = f"{cluster.services[-1].name}.{cluster.services[-1].namespace}.svc.cluster.local"
+    print(f"\n{services} services, {cluster.endpoint_count} endpoints")
     for kind in ("vigie", "coredns"):
         began = time.monotonic()
         server = start_server(kind)
-        print(f"{kind:8} ready {time.monotonic() - began:.2f} s after its start")
-        assert server.ask(f"s-{SERVICES - 1}.{namespace}.svc.cluster.local").answer
+        seconds = time.monotonic() - began
+        assert server.ask(name).answer
+        print(f"{kind:8} ready {seconds:.2f} s after its start, {resident(server.process):.1f} MiB resident")

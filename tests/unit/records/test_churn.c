@@ -1,4 +1,4 @@
-/* One writer, two readers: what exists throughout is never missing, and an answer is never half of one set
+/* One writer, four readers: what exists throughout is never missing, and an answer is never half of one set
  * and half of another. Run under ThreadSanitizer, too. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include "vigie/records.h"
 
 enum {
-	READERS = 2,
+	READERS = 4,
 	ROUNDS = 3000,
 	SERVICES = 50,
 	SET = 8 /* endpoints of the headless service: all of one generation in each answer */
