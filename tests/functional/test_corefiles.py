@@ -92,6 +92,7 @@ class Scene:
                 (r"(kubernetes .*\{)", rf"\1\n        snapshot {snapshot}"),
                 (r"/etc/resolv\.conf|10\.104\.21\.7", upstream.text),
                 (r"lameduck \d+s", "lameduck 0s"),
+                (r"(?m)^( *)reload$", r"\1reload 2s 1s"),
                 (r"(/etc/coredns/)?custom/", f"{folder}/custom/"),
                 (r"/etc/coredns/NodeHosts|/rootfs/etc/hosts", str(folder / "hosts"))):
             local = re.sub(pattern, text, local)
@@ -208,7 +209,11 @@ def ready(scene):
 
 
 def reload(scene):
-    scene.vigie.wait_for_log(r"^\[INFO\] plugin/reload: Running configuration SHA512 = [0-9a-f]{128}$")
+    block = f"new.example:{scene.vigie.port} {{\n    bind 127.0.0.1\n    whoami\n}}\n"
+    scene.vigie.corefile.write_text(scene.vigie.corefile.read_text() + block)
+    scene.vigie.wait_for_log(r"^\[INFO\] Reloading complete$")
+    assert scene.vigie.ask("new.example.").additional
+    forward(scene)
 
 
 def template(scene):
