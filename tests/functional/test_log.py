@@ -122,11 +122,11 @@ def test_a_flood_of_errors_is_cut(start, tmp_path):
     ("", 0, "ERROR"), ("warning", 0, "WARNING"), ("info show_first", 1, "INFO"), ("show_first", 1, "ERROR")])
 def test_consolidated_errors(start, options, first, summary):
     """Three of them: one line, and with show_first the first one by itself."""
-    vigie = start(".:PORT {\n\tbind 127.0.0.1\n\terrors {\n\t\tconsolidate 2s \"refused$\" " + options +
+    vigie = start(".:PORT {\n\tbind 127.0.0.1\n\terrors {\n\t\tconsolidate 2s \"0.1:1\" " + options +
                   "\n\t\tconsolidate 1s \".*\"\n\t}\n\tforward . 127.0.0.1:1\n}\n")
     for name in ("a.", "b.", "c."):
         assert vigie.ask(name).rcode() == 2
-    vigie.wait_for_log(rf"^\[{summary}\] plugin/errors: 3 errors like 'refused\$' occurred in last 2s$")
+    vigie.wait_for_log(rf"^\[{summary}\] plugin/errors: 3 errors like '0\.1:1' occurred in last 2s$")
     assert len(re.findall(rf"^\[{summary}\] plugin/errors: 2 [abc]\. A: ", vigie.log(), re.MULTILINE)) == first
     vigie.ask("d.")  # a period that has not ended is told of at the end
     vigie.stop()

@@ -4,6 +4,7 @@ import re
 import signal
 import socket
 import time
+from pathlib import Path
 
 import dns.message
 import pytest
@@ -67,9 +68,15 @@ class Client:
         return count
 
 
+def stands_still(pid: int) -> bool:
+    """Whether all its threads are stopped: the signal takes its time."""
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
 def flood(vigie, *sends: tuple[Client, int], wait: float = 0) -> None:
     """What the clients send while vigie stands still."""
     vigie.process.send_signal(signal.SIGSTOP)
+    wait_for(lambda: stands_still(vigie.process.pid), "vigie to stand still")
     for client, count in sends:
         client.send(count)
     time.sleep(wait)
