@@ -252,8 +252,6 @@ CASES = [
          "www.example.org A", "google.com A", "example.org A", "www.google.com A"),
     case("rewrite rcode", "    rewrite continue {\n        rcode regex (.*)\\.example\\.org NXDOMAIN NOERROR\n    }\n"
          + _FORWARD, "missing.example.org A", "missing.example.net A"),
-    case("rewrite edns0", "    rewrite edns0 local set 0xffee 0x61626364\n    whoami", "example.org A", "example.org A noedns"),
-    case("rewrite edns0 revert", "    rewrite edns0 local set 0xffee abcd revert\n    whoami", "example.org A"),
     case("rewrite cname", "    rewrite cname regex (.*).cdn.example.net. {1}.other.cdn.com.\n" + _FORWARD, "my-app.com A"),
 
     case("file", "    file FOLDER/db.example.org example.org", *every(

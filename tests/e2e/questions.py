@@ -137,7 +137,7 @@ class Questions:
                  for address in thing["spec"].get("clusterIPs", [])]
         known += [address for one in self.slices for point in (one["endpoints"] or [])[:12]
                   for address in point["addresses"] if one["addressType"] != "FQDN"]
-        known += ["10.96.0.1", "10.97.255.1", "10.244.200.1", "203.0.113.9", "203.0.113.50", "127.0.0.1", "fd00::1"]
+        known += ["10.96.0.1", "10.97.255.1", "10.244.200.1", "198.18.0.9", "203.0.113.9", "203.0.113.50", "127.0.0.1", "fd00::1"]
         for address in sorted(set(known)):
             name = ipaddress.ip_address(address).reverse_pointer
             self._add(name, PTR, PTR, PTR, A, TXT)

@@ -180,7 +180,7 @@ v6.example.net. AAAA 2001:db8::12
 alias.example.net. CNAME v4.example.net.
 mail.example.net. MX 10 v4.example.net.
 text.example.net. TXT "text"
-9.113.0.203.in-addr.arpa. PTR outside.example.net.
+9.0.18.198.in-addr.arpa. PTR outside.example.net.
 """
 WORLD_COREFILE = """.:PORT {
     bind 127.0.0.1

@@ -290,5 +290,5 @@ def test_says_what_it_is(dig, tcp):
 @TRANSPORTS
 def test_forwards_what_is_outside(dig, tcp):
     assert dig("foo.example.com", "A", namespace="default", tcp=tcp) == "192.0.2.10"
-    assert dig("-x", "203.0.113.9", tcp=tcp) == "outside.example.net."
+    assert dig("-x", "198.18.0.9", tcp=tcp) == "outside.example.net."
     assert dig.status("missing.example.com", "A", tcp=tcp) == "NXDOMAIN"

@@ -146,6 +146,12 @@ def second_address_of_a_pod(question, ours, theirs):
     return ".pod.cluster.local." in question.name and ours.rcode == NOERROR and theirs.rcode == NXDOMAIN
 
 
+def names_that_stay(question, ours, theirs):
+    """Of names that fall through, the cluster's own and those of special use do not reach the default upstream."""
+    return (ours.rcode == NXDOMAIN or is_nodata(ours)) and any(row[0] == "." for row in theirs.authority) and (
+        question.name.endswith("cluster.local.") or is_reverse(question))
+
+
 def soa_behind_cnames(question, ours, theirs):
     return (ours.answer == theirs.answer and types(ours.answer) == {CNAME} and types(ours.authority) == {SOA}
             and not theirs.authority)
@@ -154,7 +160,7 @@ def soa_behind_cnames(question, ours, theirs):
 RULES = [class_is_not_in, soa_of_a_missing_name, node_above_names, other_type_of_a_name_that_exists, address_of_a_port,
          empty_port_or_protocol, cname_for_every_type, cname_of_a_missing_target, srv_of_a_pod,
          reverse_name_that_is_too_long, addresses_that_are_names, name_of_a_hidden_namespace, chain_of_more_than_ten,
-         link_local_name_server, pod_name_with_dots, second_address_of_a_pod, soa_behind_cnames]
+         link_local_name_server, pod_name_with_dots, second_address_of_a_pod, soa_behind_cnames, names_that_stay]
 
 
 def differ(ours: Answer, theirs: Answer) -> bool:
