@@ -232,7 +232,7 @@ static void flight_restore(struct flight *flight, const struct vigie_pending *pe
 	}
 }
 
-static void finish(struct flight *flight, const struct vigie_pending *pending, bool ready);
+static void finish(struct flight *flight, struct vigie_pending *pending, bool ready);
 
 /* What an inner request leaves to the one whose chain it served. */
 static void inherit(struct vigie_request *request, const struct vigie_request *inner)
@@ -268,13 +268,14 @@ static enum vigie_verdict tell(struct flight *flight, const struct flight *inner
 }
 
 /* The inner request that a suspended one waits for has ended. */
-static void parent_resume(const struct vigie_pending *pending, const struct flight *inner, size_t length)
+static void parent_resume(struct vigie_pending *pending, const struct flight *inner, size_t length)
 {
 	struct vigie_pending *parent = pending->parent;
 	struct flight flight;
 
 	if (!parent)
 		return;
+	pending->parent = NULL; /* it goes first */
 	await_forget(parent);
 	flight_restore(&flight, parent);
 	finish(&flight, parent,
@@ -314,7 +315,7 @@ static bool is_late(const struct flight *flight)
 }
 
 /* Sends what a resumed request came to, or hands it to who asked it. */
-static void finish(struct flight *flight, const struct vigie_pending *pending, bool ready)
+static void finish(struct flight *flight, struct vigie_pending *pending, bool ready)
 {
 	size_t length = 0;
 
@@ -329,7 +330,7 @@ static void finish(struct flight *flight, const struct vigie_pending *pending, b
 			flight->suspended->parent = pending->parent;
 			flight->suspended->done = pending->done;
 			flight->suspended->argument = pending->argument;
-			if (pending->parent && pending->parent->child)
+			if (pending->parent)
 				pending->parent->child = flight->suspended;
 			return;
 		}
@@ -404,6 +405,7 @@ static enum vigie_verdict inner_end(struct flight *flight, struct flight *inner,
 	}
 	inner->suspended->passed = passed;
 	inner->suspended->parent = waiting;
+	waiting->child = inner->suspended; /* whichever of the two goes first takes itself out of the other */
 	inner->suspended->done = done;
 	inner->suspended->argument = argument;
 	return VIGIE_SUSPENDED;
