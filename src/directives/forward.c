@@ -34,8 +34,10 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 			       size_t count, void **instance, struct vigie_error *error)
 {
 	struct forward *forward = vigie_arena_alloc(block->arena, sizeof(*forward));
-	enum vigie_status status = VIGIE_OK;
+	enum vigie_status status = guard_prepare(error);
 
+	if (status)
+		return status;
 	if (forward)
 		forward->rules = vigie_arena_alloc(block->arena, count * sizeof(*forward->rules));
 	if (!forward || !forward->rules)

@@ -109,6 +109,11 @@ static void deny(struct vigie_request *request, const struct vigie_name *zone)
 	}
 }
 
+enum vigie_status guard_prepare(struct vigie_error *error)
+{
+	return special_use_zones(error) ? VIGIE_OK : VIGIE_EINVAL;
+}
+
 bool guard_holds(const struct vigie_block *block, const struct vigie_name *from, size_t from_count,
 		 struct vigie_request *request)
 {

@@ -13,6 +13,9 @@ enum vigie_status guard_add_cluster(struct vigie_block *block, const struct vigi
 /* Whether the name is in a zone of a cluster: one of these, or cluster.local. */
 bool guard_is_cluster_name(const struct vigie_process *process, const struct vigie_name *name);
 
+/* For whoever calls guard_holds later, at set-up: reads the special-use zones, so that no worker has to. */
+enum vigie_status guard_prepare(struct vigie_error *error);
+
 /* For `forward`, before it asks the upstreams of `from`: true when the name is held back, with the answer
  * written. An upstream of a zone that is the held zone or within it is meant for it, and so is one in a
  * server block for such a zone. */
