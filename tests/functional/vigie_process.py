@@ -1,5 +1,6 @@
 """Running a vigie process, asking it, and reading its answers."""
 import os
+import random
 import re
 import signal
 import socket
@@ -19,17 +20,21 @@ SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: \w+Sanitizer|runtime error
 ENVIRONMENT = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"),
                "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1:quarantine_size_mb=16",
                "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99"}
+PORT_FIRST, PORTS, PORT_RANGES = 10240, 2800, 8
 PATIENCE = 20  # seconds for what takes milliseconds on a machine that has nothing else to do
 
 
 def free_port() -> int:
-    """A number that neither UDP nor TCP uses on the loopback addresses."""
-    for _ in range(100):
+    """A number that neither UDP nor TCP uses on any local address. It is none that the kernel gives to clients
+    (net.ipv4.ip_local_port_range begins at 32768), and tests that run side by side draw from ranges of their own."""
+    worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0) % PORT_RANGES
+    first = PORT_FIRST + worker * PORTS
+    for _ in range(1000):
+        port = random.randrange(first, first + PORTS)
         with (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp,
               socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tcp):
-            udp.bind(("::", 0))
-            port = udp.getsockname()[1]
             try:
+                udp.bind(("::", port))
                 tcp.bind(("::", port))
             except OSError:
                 continue
@@ -81,7 +86,7 @@ class Vigie:
         with self.udp_socket(timeout=0.1) as probe:
             try:
                 probe.send(bytes(12))  # no question: a format error at once, whatever the configuration
-                return bool(probe.recv(512))
+                return probe.recv(512)[2] & 0x80 != 0  # an answer, and not the packet itself come back
             except OSError:
                 return False
 
