@@ -48,11 +48,14 @@ def labels_of(name: str) -> tuple[bytes, ...]:
 
 
 class Questions:
-    """Collects weighted names: `certain` ones are asked in every type, `names` are drawn from."""
+    """Collects weighted names: `certain` ones are asked in every type, `names` are drawn from. What few of the drawn
+    questions would ask is in `always`: names and types that are never left out."""
 
     def __init__(self, generator: Generator, slices: list[dict], seed: int):
         self.random = random.Random(seed)
         self.certain: list[str] = []
+        self.always: list[tuple[str, int]] = [(f"ns.dns.{ZONE}", AAAA), ("in-addr.arpa", NS), ("ip6.arpa", NS),
+                                             ("1.0.0.127.in-addr.arpa", PTR)]
         self.names: list[tuple[str, list[int]]] = []
         self.generator = generator
         self.slices = slices
@@ -88,6 +91,8 @@ class Questions:
     def _service_names(self, thing: dict) -> None:
         name, namespace = thing["metadata"]["name"], thing["metadata"]["namespace"]
         own = f"{name}.{namespace}.svc.{ZONE}"
+        if thing["spec"].get("type") == "ExternalName":
+            self.always += [(own, A), (own, AAAA)]
         for _ in range(4):
             self._add(own)
         self._add(own, *OTHER_TYPES)
@@ -129,6 +134,8 @@ class Questions:
             for label in sorted(label for label in labels if label and len(label) < 64):
                 self._add(f"{label}.{own}", A, AAAA, A, AAAA, SRV, TXT, HTTPS, ANY)
                 self._add(f"{label}0.{own}" if len(label) < 63 else own, A, AAAA)
+                if "." in label:
+                    self.always.append((f"{label}.{own}", A))
         for end in (one["ports"] or [])[:4]:
             self._add(f"_{end.get('name') or 'unnamed'}._{end.get('protocol', 'TCP').lower()}.{own}", SRV, SRV, A)
 
@@ -138,6 +145,7 @@ class Questions:
         known += [address for one in self.slices for point in (one["endpoints"] or [])[:12]
                   for address in point["addresses"] if one["addressType"] != "FQDN"]
         known += ["10.96.0.1", "10.97.255.1", "10.244.200.1", "198.18.0.9", "203.0.113.9", "203.0.113.50", "127.0.0.1", "fd00::1"]
+        self.always += [(f"1.{ipaddress.ip_address(address).reverse_pointer}", PTR) for address in sorted(known)[-5:]]
         for address in sorted(set(known)):
             name = ipaddress.ip_address(address).reverse_pointer
             self._add(name, PTR, PTR, PTR, A, TXT)
@@ -158,6 +166,9 @@ class Questions:
 
     def _pod_names(self) -> None:
         addresses = [address for pod in self.generator.pods for address in pod["addresses"]]
+        for pod in sorted(self.generator.pods, key=lambda pod: -len(pod["addresses"]))[:10]:
+            self.always += [(f"{dashed(address)}.{pod['namespace']}.pod.{ZONE}", rdtype)
+                            for address in pod["addresses"] for rdtype in (SRV, AAAA)]
         addresses += ["10.20.0.101", "0.0.0.0", "255.255.255.255", "2001:db8::1", "::1", "::", "1:2:3:4:5:6:7:8"]
         for address in addresses:
             spaces = [pod["namespace"] for pod in self.generator.pods if address in pod["addresses"]]
@@ -181,7 +192,8 @@ class Questions:
         return "".join(self.random.choice([letter.upper(), letter]) for letter in name)
 
     def draw(self, count: int) -> list[Question]:
-        """So many questions: every certain name in every type, then names at random. No question is there twice."""
+        """So many questions: those that are always asked, half of the certain names and types, then names at random. No
+        question is there twice."""
         result: dict[Question, None] = {}
         for name in dict.fromkeys(self.certain):
             for rdtype in ALL_TYPES:
@@ -193,6 +205,7 @@ class Questions:
                 result[Question(labels_of(name), A, False, rdclass)] = None
                 result[Question(labels_of(name), TXT, False, rdclass)] = None
         result = dict.fromkeys(self.random.sample(list(result), min(len(result), count // 2)))
+        result |= dict.fromkeys(Question(labels_of(name), rdtype) for name, rdtype in self.always)
         while len(result) < count:
             name, types = self.random.choice(self.names)
             if len(name) < 250:

@@ -148,7 +148,8 @@ def second_address_of_a_pod(question, ours, theirs):
 
 def names_that_stay(question, ours, theirs):
     """Of names that fall through, the cluster's own and those of special use do not reach the default upstream."""
-    return (ours.rcode == NXDOMAIN or is_nodata(ours)) and any(row[0] == "." for row in theirs.authority) and (
+    of_localhost = bool(ours.answer) and all(row[1] == PTR and row[3] == "localhost." for row in ours.answer)
+    return (ours.rcode == NXDOMAIN or is_nodata(ours) or of_localhost) and any(row[0] == "." for row in theirs.authority) and (
         question.name.endswith("cluster.local.") or is_reverse(question))
 
 
