@@ -271,10 +271,10 @@ static bool admits(void *instance, const struct vigie_request *request)
 }
 
 static const char *const metric_texts[ACTIONS][2] = {
-	{"coredns_acl_allowed_requests_total", "Counter of DNS requests being allowed."},
-	{"coredns_acl_blocked_requests_total", "Counter of DNS requests being blocked."},
-	{"coredns_acl_filtered_requests_total", "Counter of DNS requests being filtered."},
-	{"coredns_acl_dropped_requests_total", "Counter of DNS requests being dropped."},
+	{"coredns_acl_allowed_requests_total", "Requests that an acl allowed."},
+	{"coredns_acl_blocked_requests_total", "Requests that an acl refused."},
+	{"coredns_acl_filtered_requests_total", "Requests that an acl had answered with nothing."},
+	{"coredns_acl_dropped_requests_total", "Requests that an acl left without an answer."},
 };
 
 /* `zone` NULL: a counter without that label. */

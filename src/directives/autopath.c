@@ -253,7 +253,7 @@ static void metrics(void *instance, struct vigie_metrics *metrics)
 
 	vigie_metrics_label(labels, sizeof(labels), "server", autopath->block->server);
 	vigie_metrics_add(metrics, "coredns_autopath_success_total", VIGIE_COUNTER,
-			  "Counter of requests that did autopath.", labels,
+			  "Requests that were answered on the client's search path.", labels,
 			  (double)tally_sum(autopath->tally, 0));
 }
 

@@ -76,21 +76,21 @@ void cache_add_metrics(void *instance, struct vigie_metrics *metrics)
 	for (int kind = 0; kind < VIGIE_CACHED_KINDS; kind++)
 		requests += sum.hits[kind];
 	vigie_cache_part_count(cache->part, &part);
-	add_typed(cache, metrics, "coredns_cache_entries", VIGIE_GAUGE,
-		  "The number of elements in the cache.", part.entries);
-	add_typed(cache, metrics, "coredns_cache_hits_total", VIGIE_COUNTER, "The count of cache hits.",
-		  sum.hits);
+	add_typed(cache, metrics, "coredns_cache_entries", VIGIE_GAUGE, "Answers in the cache.",
+		  part.entries);
+	add_typed(cache, metrics, "coredns_cache_hits_total", VIGIE_COUNTER,
+		  "Requests that were answered from the cache.", sum.hits);
 	add_typed(cache, metrics, "coredns_cache_evictions_total", VIGIE_COUNTER,
-		  "The count of cache evictions.", part.evicted);
+		  "Answers that left the cache for want of room.", part.evicted);
 	vigie_metrics_add(metrics, "coredns_cache_requests_total", VIGIE_COUNTER,
-			  "The count of cache requests.", cache->labels, (double)requests);
-	vigie_metrics_add(metrics, "coredns_cache_misses_total", VIGIE_COUNTER, "The count of cache misses.",
-			  cache->labels, (double)sum.misses);
+			  "Requests that came to the cache.", cache->labels, (double)requests);
+	vigie_metrics_add(metrics, "coredns_cache_misses_total", VIGIE_COUNTER,
+			  "Requests whose answer the cache did not have.", cache->labels, (double)sum.misses);
 	vigie_metrics_add(metrics, "coredns_cache_served_stale_total", VIGIE_COUNTER,
-			  "The count of requests served from stale entries.", cache->labels,
+			  "Requests that were given an answer after its lifetime.", cache->labels,
 			  (double)sum.stale);
 	vigie_metrics_add(metrics, "coredns_cache_prefetch_total", VIGIE_COUNTER,
-			  "The count of entries that were refreshed before their end.", cache->labels,
+			  "Answers that were refreshed before their lifetime ended.", cache->labels,
 			  (double)sum.prefetches);
 	vigie_metrics_add(metrics, "vigie_cache_refresh_failed_total", VIGIE_COUNTER,
 			  "Refreshes that failed, so that the older answer stays.", cache->labels,

@@ -241,7 +241,7 @@ static void metrics(void *instance, struct vigie_metrics *metrics)
 
 	vigie_metrics_label(labels, sizeof(labels), "server", dns64->block->server);
 	vigie_metrics_add(metrics, "coredns_dns64_requests_translated_total", VIGIE_COUNTER,
-			  "Counter of DNS requests translated by dns64.", labels,
+			  "Requests whose AAAA records were made of A records.", labels,
 			  (double)tally_sum(dns64->tally, 0));
 }
 

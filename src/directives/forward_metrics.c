@@ -33,7 +33,7 @@ static void add_replies(struct vigie_metrics *metrics, const struct vigie_upstre
 								      : vigie_rcode_text(rcode, text));
 		vigie_metrics_label(labels, sizeof(labels), "to", member->text);
 		vigie_metrics_add_histogram(metrics, "coredns_proxy_request_duration_seconds",
-					    "Histogram of the time each request took.", labels, &histogram);
+					    "Seconds until an upstream replied.", labels, &histogram);
 	}
 }
 
@@ -50,10 +50,10 @@ static void add_connections(struct vigie_metrics *metrics, const struct vigie_up
 		vigie_metrics_label(labels, sizeof(labels), "proxy_name", "forward");
 		vigie_metrics_label(labels, sizeof(labels), "to", member->text);
 		vigie_metrics_add(metrics, "coredns_proxy_conn_cache_hits_total", VIGIE_COUNTER,
-				  "Counter of connection cache hits per upstream and protocol.", labels,
+				  "Queries to an upstream by a connection that was open.", labels,
 				  (double)member->reused[i]);
 		vigie_metrics_add(metrics, "coredns_proxy_conn_cache_misses_total", VIGIE_COUNTER,
-				  "Counter of connection cache misses per upstream and protocol.", labels,
+				  "Queries to an upstream that had a socket opened for them.", labels,
 				  (double)(member->sent[i] - member->reused[i]));
 		labels[0] = 0;
 		vigie_metrics_label(labels, sizeof(labels), "proto", protocols[i]);
@@ -77,8 +77,7 @@ static void add_member(struct vigie_metrics *metrics, const struct vigie_upstrea
 	vigie_metrics_label(labels, sizeof(labels), "proxy_name", "forward");
 	vigie_metrics_label(labels, sizeof(labels), "to", member->text);
 	vigie_metrics_add(metrics, "coredns_proxy_healthcheck_failures_total", VIGIE_COUNTER,
-			  "Counter of the number of failed healthchecks.", labels,
-			  (double)member->probes_failed);
+			  "Probes of an upstream that had no reply.", labels, (double)member->probes_failed);
 	for (size_t i = 1; i < VIGIE_REPLY_FAULTS; i++) {
 		labels[0] = 0;
 		vigie_metrics_label(labels, sizeof(labels), "reason",
@@ -101,12 +100,10 @@ void forward_rule_metrics(const struct rule *rule, struct vigie_metrics *metrics
 	for (size_t i = 0; i < counts.member_count; i++)
 		add_member(metrics, &members[i]);
 	vigie_metrics_add(metrics, "coredns_forward_healthcheck_broken_total", VIGIE_COUNTER,
-			  "Counter of the number of complete failures of the healthchecks.", "",
-			  (double)counts.down);
+			  "Questions that came while no upstream was up.", "", (double)counts.down);
 	vigie_metrics_add(metrics, "coredns_forward_max_concurrent_rejects_total", VIGIE_COUNTER,
-			  "Counter of the number of queries rejected because the concurrent queries were at "
-			  "maximum.",
-			  "", (double)rule->rejected);
+			  "Queries that were refused because max_concurrent others waited.", "",
+			  (double)rule->rejected);
 	vigie_metrics_add(metrics, "vigie_forward_inflight", VIGIE_GAUGE,
 			  "Questions that upstreams are asked now; identical ones are one.", "",
 			  (double)counts.under_way);

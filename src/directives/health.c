@@ -123,11 +123,11 @@ static void metrics(void *instance, struct vigie_metrics *scrape)
 		return;
 	vigie_metrics_add_histogram(
 		scrape, "coredns_health_request_duration_seconds",
-		"Histogram of the time (in seconds) each request took.", "",
+		"Seconds that a probe would have waited for this server.", "",
 		&(struct vigie_histogram){
 			.bounds = bounds, .bound_count = BOUNDS, .counts = probe->counts, .sum = probe->sum});
 	vigie_metrics_add(scrape, "coredns_health_request_failures_total", VIGIE_COUNTER,
-			  "The number of times the health check failed.", "", 0);
+			  "Always 0: the loop is watched without a request that could fail.", "", 0);
 }
 
 const struct vigie_directive vigie_directive_health = {

@@ -406,14 +406,14 @@ static void metrics(void *instance, struct vigie_metrics *metrics)
 
 	vigie_metrics_label(labels, sizeof(labels), "hostsfile", hosts->path);
 	vigie_metrics_add(metrics, "coredns_hosts_entries", VIGIE_GAUGE,
-			  "The combined number of entries in hosts and Corefile.", labels,
+			  "Names and addresses of the hosts file and the Corefile together.", labels,
 			  (double)(hosts->table->name_count + hosts->table->address_count));
 	/* Several instances may read one file, and samples with the same labels are summed. */
 	vigie_metrics_label(labels, sizeof(labels), "zone",
 			    vigie_name_to_text(hosts->zones.names[0].bytes, zone));
 	if (hosts->stamp.size >= 0)
 		vigie_metrics_add(metrics, "coredns_hosts_reload_timestamp_seconds", VIGIE_GAUGE,
-				  "The timestamp of the last reload of hosts file.", labels,
+				  "When the hosts file was last read, as Unix time.", labels,
 				  (double)hosts->stamp.changed.tv_sec +
 					  (double)hosts->stamp.changed.tv_nsec / 1e9);
 }

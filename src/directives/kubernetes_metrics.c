@@ -60,7 +60,7 @@ static void add_programming(const struct scrape *scrape)
 	vigie_records_programming(scrape->kubernetes->records, &programming);
 	histogram.sum = programming.sum;
 	vigie_metrics_add_histogram(scrape->metrics, "coredns_kubernetes_dns_programming_duration_seconds",
-				    "Histogram of the time (in seconds) it took to program a dns instance.",
+				    "Seconds from a change in the cluster until it was served.",
 				    "service_kind=\"headless_with_selector\"", &histogram);
 }
 
@@ -93,17 +93,16 @@ static void add_requests(const struct scrape *scrape)
 		vigie_metrics_label(labels, sizeof(labels), "method", "GET");
 		vigie_metrics_label(labels, sizeof(labels), "host", host);
 		vigie_metrics_add(scrape->metrics, "coredns_kubernetes_rest_client_requests_total",
-				  VIGIE_COUNTER,
-				  "Number of HTTP requests, partitioned by status code, method, and host.",
-				  labels, (double)requests.statuses[i].count);
+				  VIGIE_COUNTER, "Requests to the API server that have ended.", labels,
+				  (double)requests.statuses[i].count);
 	}
 	labels[0] = 0;
 	vigie_metrics_label(labels, sizeof(labels), "verb", "GET");
 	vigie_metrics_label(labels, sizeof(labels), "host", host);
 	add_durations(scrape, "coredns_kubernetes_rest_client_request_duration_seconds",
-		      "Request latency in seconds. Broken down by verb and host.", labels, &requests.lists);
+		      "Seconds that requests to the API server took.", labels, &requests.lists);
 	add_durations(scrape, "coredns_kubernetes_rest_client_rate_limiter_duration_seconds",
-		      "Client side rate limiter latency in seconds. Broken down by verb and host.", labels,
+		      "Seconds that requests to the API server waited for apiserver_qps.", labels,
 		      &requests.limits);
 }
 

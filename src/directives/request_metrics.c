@@ -317,8 +317,7 @@ static void add_requests(struct vigie_metrics *scrape, const struct cell *cell, 
 					    type < NAMED_TYPES ? vigie_type_text(types[type], text)
 							       : "other");
 			vigie_metrics_add(scrape, "coredns_dns_requests_total", VIGIE_COUNTER,
-					  "Counter of DNS requests made per zone, protocol and family.",
-					  labels, (double)count);
+					  "Requests that came.", labels, (double)count);
 		}
 	}
 }
@@ -350,8 +349,7 @@ static void add_times(struct vigie_metrics *scrape, const struct cell *cell, con
 		counts[i] = read_counter(&cell->times[i]);
 	histogram.sum = (double)read_counter(&cell->times_sum_us) / 1e6;
 	vigie_metrics_add_histogram(scrape, "coredns_dns_request_duration_seconds",
-				    "Histogram of the time (in seconds) each request took per zone.", place,
-				    &histogram);
+				    "Seconds from a request to its answer.", place, &histogram);
 }
 
 static void add_responses(struct vigie_metrics *scrape, const struct request_metrics *metrics,
@@ -372,7 +370,8 @@ static void add_responses(struct vigie_metrics *scrape, const struct request_met
 		vigie_metrics_label(labels, sizeof(labels), "plugin",
 				    link < metrics->links - 1 ? metrics->chain[link] : "");
 		vigie_metrics_add(scrape, "coredns_dns_responses_total", VIGIE_COUNTER,
-				  "Counter of response status codes.", labels, (double)count);
+				  "Responses by their rcode and the directive that gave them.", labels,
+				  (double)count);
 	}
 }
 
@@ -381,16 +380,14 @@ static void add_cell(struct vigie_metrics *scrape, const struct request_metrics 
 {
 	for (size_t proto = 0; proto < PROTOS; proto++) {
 		add_requests(scrape, cell, place, proto);
-		add_sizes(scrape, "coredns_dns_request_size_bytes", "Size of the request in bytes.",
+		add_sizes(scrape, "coredns_dns_request_size_bytes", "Bytes of requests.",
 			  &cell->request_sizes[proto], place, proto);
-		add_sizes(scrape, "coredns_dns_response_size_bytes",
-			  "Size of the returned response in bytes.", &cell->response_sizes[proto], place,
-			  proto);
+		add_sizes(scrape, "coredns_dns_response_size_bytes", "Bytes of responses.",
+			  &cell->response_sizes[proto], place, proto);
 	}
 	add_times(scrape, cell, place);
-	vigie_metrics_add(scrape, "coredns_dns_do_requests_total", VIGIE_COUNTER,
-			  "Counter of DNS requests with DO bit set per zone.", place,
-			  (double)read_counter(&cell->do_requests));
+	vigie_metrics_add(scrape, "coredns_dns_do_requests_total", VIGIE_COUNTER, "Requests with the DO bit.",
+			  place, (double)read_counter(&cell->do_requests));
 	add_responses(scrape, metrics, cell, place);
 }
 
@@ -402,11 +399,8 @@ static void add_directives(struct vigie_metrics *scrape, const struct request_me
 
 		strcpy(labels, place);
 		vigie_metrics_label(labels, sizeof(labels), "name", metrics->chain[i]);
-		vigie_metrics_add(
-			scrape, "coredns_plugin_enabled", VIGIE_GAUGE,
-			"A metric that indicates whether a plugin is enabled on per server and zone "
-			"basis.",
-			labels, 1);
+		vigie_metrics_add(scrape, "coredns_plugin_enabled", VIGIE_GAUGE,
+				  "Always 1; a directive that takes part in answering.", labels, 1);
 	}
 }
 

@@ -469,10 +469,10 @@ static void add_failures(const struct template *template, const struct rule *rul
 		vigie_metrics_label(more, sizeof(more), "section", sections[line->section]);
 		vigie_metrics_label(more, sizeof(more), "template", line->word->text);
 		vigie_metrics_add(metrics, "coredns_template_template_failures_total", VIGIE_COUNTER,
-				  "Counter of go template failures.", more,
+				  "Answers that a template could not be filled in for.", more,
 				  (double)tally_sum(template->tally, line->counter));
 		vigie_metrics_add(metrics, "coredns_template_rr_failures_total", VIGIE_COUNTER,
-				  "Counter of mis-templated RRs.", more,
+				  "Filled-in templates that were no record.", more,
 				  (double)tally_sum(template->tally, line->counter + 1));
 	}
 }
@@ -497,7 +497,7 @@ static void metrics(void *instance, struct vigie_metrics *metrics)
 			vigie_metrics_label(labels, sizeof(labels), "type",
 					    vigie_type_text(rule->type, text));
 			vigie_metrics_add(metrics, "coredns_template_matches_total", VIGIE_COUNTER,
-					  "Counter of template regex matches.", labels,
+					  "Requests that a template was for.", labels,
 					  (double)tally_sum(template->tally, rule->counter + zone));
 			if (zone == 0)
 				add_failures(template, rule, metrics, labels);

@@ -19,26 +19,30 @@ static const struct {
 	{"acl", " allow block drop filter "},
 	{"auto", " directory reload upstream "},
 	{"bind", " except "},
+	{"cache", " budget denial disable keepttl prefetch serve_stale serve_stale_policy servfail success "},
 	{"dns64", " allow_ipv4 prefix translate_all "},
 	{"errors", " consolidate stacktrace "},
 	{"file", " fallthrough reload reload_by_mtime upstream "},
-	{"forward",
-	 " except expire failover force_tcp health_check max_age max_concurrent max_connect_attempts "
-	 "max_fails max_idle_conns next policy prefer_udp read_timeout resolver source_address tls "
-	 "tls_servername "},
+	{"forward", " except expire failfast_all_unhealthy_upstreams failover force_tcp health_check max_age "
+		    "max_concurrent max_connect_attempts "
+		    "max_fails max_idle_conns next next_on_nodata policy prefer_udp read_timeout resolver "
+		    "source_address tls "
+		    "tls_servername "},
 	{"header", " query response "},
 	{"health", " lameduck "},
 	{"hosts", " fallthrough fallthrough_unsupported no_reverse reload ttl "},
 	{"kubernetes",
 	 " apiserver_burst apiserver_max_inflight apiserver_qps endpoint endpoint_pod_names "
 	 "fallthrough ignore kubeconfig labels multicluster namespace_labels namespaces noendpoints "
-	 "pods snapshot startup_timeout tls ttl zonal "},
+	 "pods snapshot startup_timeout tls ttl warm warm_age warm_ready watch_silence zonal "},
 	{"log", " class "},
-	{"loadbalance", " prefer "},
+	{"loadbalance", " prefer reload "},
+	{"loop", " fatal "},
 	{"pprof", " block "},
 	{"ready", " monitor "},
 	{"template", " additional answer authority ederror fallthrough match rcode upstream "},
 	{"secondary", " catalog fallthrough transfer "},
+	{"tls", " acme client_auth keylog "},
 	{"timeouts", " idle maxtcpqueries read write "},
 	{"trace", " client_server datadog_analytics_rate every service zipkin_max_backlog_size "
 		  "zipkin_max_batch_interval zipkin_max_batch_size "},
@@ -55,6 +59,7 @@ static const struct {
 	{"clouddns", ": vigie serves no zones of cloud providers"},
 	{"dnssec", ": vigie does not sign answers"},
 	{"dnstap", ": vigie writes no dnstap stream"},
+	{"erratic", ": vigie fails on nobody's behalf"},
 	{"etcd", ": vigie does not read etcd"},
 	{"federation", ": CoreDNS dropped it in 1.7; the line can go"},
 	{"geoip", ": vigie reads no GeoIP database"},
@@ -64,7 +69,9 @@ static const struct {
 	{"https3", ": vigie serves UDP, TCP and TLS"},
 	{"k8s_external", ": vigie serves the names inside the cluster alone"},
 	{"nomad", ": vigie does not read Nomad"},
+	{"on", ": vigie runs no commands"},
 	{"proxy", ": CoreDNS dropped it in 1.5; 'forward' takes its place"},
+	{"proxyproto", ": vigie does not read PROXY headers"},
 	{"quic", ": vigie serves UDP, TCP and TLS"},
 	{"route53", ": vigie serves no zones of cloud providers"},
 	{"sign", ": vigie does not sign zones"},

@@ -82,26 +82,26 @@ void vigie_process_metrics_add(struct vigie_metrics *metrics)
 
 	if (read_stat(&line)) {
 		add(metrics, "process_cpu_seconds_total", VIGIE_COUNTER,
-		    "Total user and system CPU time spent in seconds.",
+		    "CPU seconds that the process used, its own and the kernel's for it.",
 		    (double)(line.user + line.system) / ticks);
-		add(metrics, "process_resident_memory_bytes", VIGIE_GAUGE, "Resident memory size in bytes.",
+		add(metrics, "process_resident_memory_bytes", VIGIE_GAUGE,
+		    "Bytes of the process that are in memory.",
 		    (double)line.resident * (double)sysconf(_SC_PAGESIZE));
-		add(metrics, "process_virtual_memory_bytes", VIGIE_GAUGE, "Virtual memory size in bytes.",
-		    (double)line.virtual);
+		add(metrics, "process_virtual_memory_bytes", VIGIE_GAUGE,
+		    "Bytes of the process' address space.", (double)line.virtual);
 		add(metrics, "process_threads", VIGIE_GAUGE, "Threads of the process.", (double)line.threads);
 		if (read_boot(&boot))
 			add(metrics, "process_start_time_seconds", VIGIE_GAUGE,
-			    "Start time of the process since unix epoch in seconds.",
-			    boot + (double)line.started / ticks);
+			    "When the process began, as Unix time.", boot + (double)line.started / ticks);
 	}
 	if (open >= 0)
-		add(metrics, "process_open_fds", VIGIE_GAUGE, "Number of open file descriptors.",
+		add(metrics, "process_open_fds", VIGIE_GAUGE, "Files and sockets that are open.",
 		    (double)open);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY)
-		add(metrics, "process_max_fds", VIGIE_GAUGE, "Maximum number of open file descriptors.",
+		add(metrics, "process_max_fds", VIGIE_GAUGE, "Files and sockets that may be open.",
 		    (double)files.rlim_cur);
 	vigie_metrics_add(metrics, "coredns_build_info", VIGIE_GAUGE,
-			  "A metric with a constant '1' value labeled by the version of this server.",
+			  "Always 1; the label is the version of this server.",
 			  "version=\"vigie-" VIGIE_VERSION "\"", 1);
 	add(metrics, "coredns_panics_total", VIGIE_COUNTER,
 	    "Always 0: this server has no panics to recover from.", 0);

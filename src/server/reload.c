@@ -268,13 +268,10 @@ void reload_add_metrics(const struct vigie_server *server, struct vigie_metrics 
 
 	vigie_metrics_label(labels, sizeof(labels), "hash", "sha512");
 	vigie_metrics_label(labels, sizeof(labels), "value", server->current->hash);
-	vigie_metrics_add(
-		metrics, "coredns_reload_version_info", VIGIE_GAUGE,
-		"A metric with a constant '1' value labeled by hash, and value which type of hash generated.",
-		labels, 1);
+	vigie_metrics_add(metrics, "coredns_reload_version_info", VIGIE_GAUGE,
+			  "Always 1; the label value is the hash of the configuration that runs.", labels, 1);
 	vigie_metrics_add(metrics, "coredns_reload_failed_total", VIGIE_COUNTER,
-			  "Counter of the number of failed reload attempts.", "",
-			  (double)server->reload.failed);
+			  "Configurations that were refused at a reload.", "", (double)server->reload.failed);
 	vigie_metrics_add(metrics, "vigie_reloads_total", VIGIE_COUNTER,
 			  "Configurations that were put in the place of another.", "",
 			  (double)server->reload.done);

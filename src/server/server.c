@@ -202,6 +202,7 @@ enum vigie_status vigie_server_start(struct vigie_server *server, struct vigie_e
 		status = server_control_open(server, error);
 	if (status)
 		return status;
+	vigie_log(VIGIE_LOG_INFO, "reload", "Running configuration SHA512 = %s", server->current->hash);
 	server->start_ms = vigie_clock_ms();
 	server->log_ms = server->start_ms + READY_LOG_AFTER_MS;
 	uv_timer_start(&server->wait, on_wait, 0, READY_POLL_MS);

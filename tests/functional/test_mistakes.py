@@ -15,6 +15,10 @@ MISTAKES = {
                         "Corefile:2: unknown directive 'kuberentes': did you mean 'kubernetes'?"),
     "a directive that vigie has not": (".:5399 {\n    etcd skydns.local\n}\n",
                                        "Corefile:2: unknown directive 'etcd': vigie does not read etcd"),
+    "one that only CoreDNS' tests need": (".:5399 {\n    erratic\n}\n",
+                                          "Corefile:2: unknown directive 'erratic': vigie fails on nobody's behalf"),
+    "a misspelt option of vigie's own": (".:5399 {\n    cache {\n        bugdet 4MiB\n    }\n}\n",
+                                         "Corefile:3: unknown option 'bugdet' of 'cache': did you mean 'budget'?"),
     "a directive of the past": (".:5399 {\n    proxy . 10.0.0.53\n}\n",
                                 "Corefile:2: unknown directive 'proxy': CoreDNS dropped it in 1.5; 'forward' takes its "
                                 "place"),
@@ -231,7 +235,7 @@ def test_the_hints_name_real_options():
         assert f"dns.{directive}" in listed
         for option in options:
             source = f".:5399 {{\n {directive} . 127.0.0.1 {{\n  {option}\n }}\n}}\n"
-            if directive not in ("forward",):
+            if directive != "forward":
                 source = source.replace(" . 127.0.0.1", "")
             done = subprocess.run([BINARY, "check", "-conf", "/dev/stdin"], input=source, env=ENVIRONMENT,
                                   capture_output=True, text=True)

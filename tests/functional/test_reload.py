@@ -42,9 +42,18 @@ def reload(vigie: Vigie, corefile: str, pattern: str = "^\\[INFO\\] Reloading co
     vigie.wait_for_log(pattern, before + 1)
 
 
-def metric(port: int, name: str) -> float:
+def sample(port: int, name: str) -> re.Match:
+    """The first sample of a metric: its labels and its value."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as response:
-        return float(re.search(rf"^{name}(?:{{.*}})? (\S+)$", response.read().decode(), re.MULTILINE)[1])
+        return re.search(rf"^{name}({{.*}})? (\S+)$", response.read().decode(), re.MULTILINE)
+
+
+def metric(port: int, name: str) -> float:
+    return float(sample(port, name)[2])
+
+
+def labels(port: int, name: str) -> dict[str, str]:
+    return dict(re.findall(r'(\w+)="([^"]*)"', sample(port, name)[1]))
 
 
 def status(port: int, path: str) -> int | None:
@@ -55,6 +64,22 @@ def status(port: int, path: str) -> int | None:
         return error.code
     except (urllib.error.URLError, ConnectionError):
         return None
+
+
+RUNNING = r"^\[INFO\] plugin/reload: Running configuration SHA512 = ([0-9a-f]{128})$"
+
+
+def test_the_hash_of_what_runs(start, snapshot):
+    """In the log from the start on, and in a metric."""
+    http = free_port()
+    corefile = block(snapshot, f"prometheus 127.0.0.1:{http}")
+    vigie = start(corefile)
+    first = vigie.wait_for_log(RUNNING)[1]
+    assert labels(http, "coredns_reload_version_info") == {"hash": "sha512", "value": first}
+    reload(vigie, corefile.replace("\t}", "\t\tttl 17\n\t}", 1), RUNNING)
+    second = re.findall(RUNNING, vigie.log(), re.MULTILINE)[1]
+    assert second != first
+    assert labels(http, "coredns_reload_version_info") == {"hash": "sha512", "value": second}
 
 
 def test_what_changes(start, snapshot):
@@ -68,7 +93,6 @@ def test_what_changes(start, snapshot):
     assert vigie.ask(WEB).rcode() == 5
     reload(vigie, block(snapshot))
     assert vigie.ask(WEB).answer[0].ttl == 5
-    assert "SHA512" in vigie.log()
 
 
 def test_a_snapshot_is_read_again(start, snapshot, tmp_path):
