@@ -42,6 +42,7 @@ class Reply:
     copies: int = 1              # how often it is sent
     before: tuple[bytes, ...] = ()  # by UDP: datagrams that are sent first, as they are; b"ID" stands for the query's id
     raw: bytes | None = None     # these bytes instead of a message, behind the query's id
+    wire: bytes | None = None    # a whole message, whose id and question become the query's; TC where UDP is too small
     reset: bool = False          # by TCP: RST instead of an answer
     drip: float = 0              # by TCP: seconds between two bytes of the answer
     only: str | None = None      # "udp", "tcp" or "tls": the other transports get no answer
@@ -157,6 +158,13 @@ class Upstream:
         wire = reply.to_wire(max_size=65535)
         return wire[:4] + bytes(8) if script.no_question and reply.rcode() else wire
 
+    @staticmethod
+    def _fitted(wire: bytes, transport: str, query: dns.message.Message, packet: bytes) -> bytes:
+        behind = 12 + len(query.question[0].name.to_wire()) + 4
+        if transport == "udp" and len(wire) > (max(query.payload, 512) if query.edns >= 0 else 512):
+            return packet[:2] + bytes([wire[2] | 2, wire[3]]) + b"\0\1" + bytes(6) + packet[12:behind]
+        return packet[:2] + wire[2:12] + packet[12:behind] + wire[behind:]
+
     def _answer(self, transport: str, packet: bytes) -> tuple[Reply, bytes | None]:
         query = dns.message.from_wire(packet)
         script = self._script(transport, query)
@@ -166,6 +174,8 @@ class Upstream:
             return script, None
         if script.raw is not None:
             return script, packet[:2] + script.raw
+        if script.wire is not None:
+            return script, self._fitted(script.wire, transport, query, packet)
         return script, self._message(script, transport, query)
 
     def _serve_udp(self) -> None:
