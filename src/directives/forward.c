@@ -9,8 +9,7 @@
 
 struct forward {
 	const struct vigie_block *block;
-	struct rule *rules;
-	size_t count;
+	struct rule *first; /* of all rules: those of longer zones first, else in the file's order */
 };
 
 /* One query that waits for its reply. */
@@ -26,26 +25,36 @@ static void free_forward(void *instance)
 {
 	struct forward *forward = instance;
 
-	for (size_t i = 0; i < forward->count; i++)
-		vigie_upstreams_free(forward->rules[i].upstreams);
+	for (struct rule *rule = forward->first; rule; rule = rule->after)
+		vigie_upstreams_free(rule->upstreams);
+}
+
+/* All zones that one FROM gives have as many labels. */
+static void insert(struct forward *forward, struct rule *rule)
+{
+	struct rule **place = &forward->first;
+
+	while (*place && (*place)->from[0].labels >= rule->from[0].labels)
+		place = &(*place)->after;
+	rule->after = *place;
+	*place = rule;
 }
 
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
 			       size_t count, void **instance, struct vigie_error *error)
 {
 	struct forward *forward = vigie_arena_alloc(block->arena, sizeof(*forward));
+	struct rule *rules = vigie_arena_alloc(block->arena, count * sizeof(*rules));
 	enum vigie_status status = guard_prepare(error);
 
 	if (status)
 		return status;
-	if (forward)
-		forward->rules = vigie_arena_alloc(block->arena, count * sizeof(*forward->rules));
-	if (!forward || !forward->rules)
+	if (!forward || !rules)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	while (forward->count < count && !status) {
-		status = forward_rule_read(&forward->rules[forward->count], block, statements[forward->count],
-					   error);
-		forward->count++;
+	for (size_t i = 0; i < count && !status; i++) {
+		status = forward_rule_read(&rules[i], block, statements[i], error);
+		if (!status)
+			insert(forward, &rules[i]);
 	}
 	if (status) {
 		free_forward(forward);
@@ -61,9 +70,9 @@ static void stop(void *instance)
 {
 	struct forward *forward = instance;
 
-	for (size_t i = 0; i < forward->count; i++) {
-		vigie_prober_close(forward->rules[i].prober);
-		forward->rules[i].prober = NULL;
+	for (struct rule *rule = forward->first; rule; rule = rule->after) {
+		vigie_prober_close(rule->prober);
+		rule->prober = NULL;
 	}
 }
 
@@ -71,9 +80,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 {
 	struct forward *forward = instance;
 
-	for (size_t i = 0; i < forward->count; i++) {
-		struct rule *rule = &forward->rules[i];
-
+	for (struct rule *rule = forward->first; rule; rule = rule->after) {
 		rule->prober = vigie_prober_new(block->process->loop, rule->upstreams);
 		if (!rule->prober) {
 			stop(forward);
@@ -101,13 +108,11 @@ static bool is_one_of(const struct vigie_name *name, const struct vigie_name *zo
 	return false;
 }
 
-/* The first rule for a name, from number `from` on; NULL when there is none. The zone's own name is always
+/* The first rule for a name, from `rule` on; NULL when there is none. The zone's own name is always
  * forwarded, as CoreDNS does it. */
-static struct rule *find_rule(const struct forward *forward, size_t from, const struct vigie_name *name)
+static struct rule *find_rule(struct rule *rule, const struct vigie_name *name)
 {
-	for (size_t i = from; i < forward->count; i++) {
-		struct rule *rule = &forward->rules[i];
-
+	for (; rule; rule = rule->after) {
 		if (is_in(name, rule->from, rule->from_count) &&
 		    (!is_in(name, rule->except, rule->except_count) ||
 		     is_one_of(name, rule->from, rule->from_count)))
@@ -151,7 +156,7 @@ static enum vigie_verdict resumed(struct vigie_request *request, void *argument)
 	if (vigie_answer_take(request->answer, outcome->reply, outcome->length))
 		return fail(request, &malformed);
 	if (wants_next(wait->rule, request->answer)) {
-		next = find_rule(forward, (size_t)(wait->rule - forward->rules) + 1, &request->query->name);
+		next = find_rule(wait->rule->after, &request->query->name);
 		if (next) {
 			vigie_answer_reset(request->answer);
 			request->source = VIGIE_SOURCE_LOCAL;
@@ -217,7 +222,7 @@ fail:
 static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 {
 	const struct forward *forward = instance;
-	struct rule *rule = find_rule(forward, 0, &request->query->name);
+	struct rule *rule = find_rule(forward->first, &request->query->name);
 
 	if (!rule)
 		return VIGIE_NEXT;
@@ -234,8 +239,8 @@ static void metrics(void *instance, struct vigie_metrics *scrape)
 {
 	const struct forward *forward = instance;
 
-	for (size_t i = 0; i < forward->count; i++)
-		forward_rule_metrics(&forward->rules[i], scrape);
+	for (const struct rule *rule = forward->first; rule; rule = rule->after)
+		forward_rule_metrics(rule, scrape);
 }
 
 const struct vigie_directive vigie_directive_forward = {

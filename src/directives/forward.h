@@ -9,6 +9,7 @@
 
 /* One statement: a zone and who answers for it. */
 struct rule {
+	struct rule *after;      /* of the same block; its FROM has as many labels, or less */
 	struct vigie_name *from; /* a CIDR gives several */
 	size_t from_count;
 	struct vigie_name *except;

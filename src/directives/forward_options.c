@@ -416,5 +416,9 @@ enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block
 	}
 	vigie_forward_tls_free(rule->options.tls); /* the group has its own reference */
 	rule->options.tls = NULL;
+	if (status) {
+		vigie_upstreams_free(rule->upstreams);
+		rule->upstreams = NULL;
+	}
 	return status;
 }

@@ -259,14 +259,45 @@ def test_a_server_that_asks_itself(serve):
     assert vigie.ask(NAME).rcode() == dns.rcode.SERVFAIL
 
 
+def test_the_longest_zone_is_asked(start, upstreams):
+    """Whatever the order in the file: names of a stub domain never reach the upstream of `.`, not even with
+    the stub's own upstream down; those that it excepts do."""
+    first, second = upstreams
+    first.default = second.default = Reply(rcode="NXDOMAIN")
+    second.answers["www.stub.example.", "A"] = good("www.stub.example.")
+    second.answers["dead.stub.example.", "A"] = Reply(drop=True)
+    first.answers["not.stub.example.", "A"] = first.answers[NAME, "A"] = good(NAME)
+    vigie = start(f""".:PORT {{
+	bind 127.0.0.1
+	forward . {first.text}
+	forward stub.example {second.text} {{
+		except not.stub.example
+		max_fails 0
+	}}
+	forward deep.stub.example {first.text}
+}}
+""")
+    assert addresses(vigie.ask("www.stub.example.")) == ["192.0.2.80"]
+    assert vigie.ask("dead.stub.example.").rcode() == dns.rcode.SERVFAIL
+    assert vigie.ask("absent.stub.example.").rcode() == dns.rcode.NXDOMAIN
+    assert addresses(vigie.ask("not.stub.example.")) == ["192.0.2.80"] and addresses(vigie.ask(NAME)) == ["192.0.2.80"]
+    vigie.ask("a.deep.stub.example.")
+    asked = {name for _, name, _, _ in first.log if name != "."}
+    assert asked == {"not.stub.example.", NAME, "a.deep.stub.example."}
+
+
 def test_next_and_next_on_nodata(start, upstreams):
+    """The next one is that of the next shorter zone; with zones of one length, the next in the file."""
     first, second = upstreams
     second.answers[NAME, "A"] = second.answers["empty.example.com.", "A"] = GOOD
     first.answers["empty.example.com.", "A"] = Reply()
     first.answers["refused.example.com.", "A"] = Reply(rcode="REFUSED")
     vigie = start(f""".:PORT {{
 	bind 127.0.0.1
-	forward . {first.text} {{
+	forward . {second.text} {{
+		next nxdomain
+	}}
+	forward example.com {first.text} {{
 		next NXDOMAIN
 		next_on_nodata
 	}}
@@ -279,8 +310,9 @@ def test_next_and_next_on_nodata(start, upstreams):
     assert addresses(vigie.ask("empty.example.com.")) == ["192.0.2.80"]
     assert vigie.ask("refused.example.com.").rcode() == dns.rcode.REFUSED
     assert vigie.ask("absent.example.com.").rcode() == dns.rcode.NXDOMAIN, "the last one's answer"
+    assert first.asked("absent.example.com.") == ["udp"] and second.asked("absent.example.com.") == ["udp"] * 2
     assert vigie.ask("absent.example.net.").rcode() == dns.rcode.NXDOMAIN, "there is no next one for it"
-    assert second.asked("absent.example.net.") == [] and second.asked("refused.example.com.") == []
+    assert first.asked("absent.example.net.") == [] and second.asked("refused.example.com.") == []
 
 
 def test_the_zone_itself_is_not_excepted(start, upstream):
