@@ -23,7 +23,7 @@ struct key {
 	uint8_t options;
 };
 
-enum { OPTION_DO = 1, OPTION_CD = 2 };
+enum { OPTION_DO = 1, OPTION_CD = 2, OPTION_NO_RD = 4 };
 
 static void key_of_query(struct key *key, const struct vigie_cache_part *part,
 			 const struct vigie_query *query)
@@ -35,7 +35,8 @@ static void key_of_query(struct key *key, const struct vigie_cache_part *part,
 		.type = query->type,
 		.class = query->class,
 		.options = (uint8_t)((query->edns_do ? OPTION_DO : 0) |
-				     ((query->flags & VIGIE_FLAG_CD) ? OPTION_CD : 0)),
+				     ((query->flags & VIGIE_FLAG_CD) ? OPTION_CD : 0) |
+				     ((query->flags & VIGIE_FLAG_RD) ? 0 : OPTION_NO_RD)),
 	};
 }
 

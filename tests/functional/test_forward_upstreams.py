@@ -286,6 +286,17 @@ def test_the_longest_zone_is_asked(start, upstreams):
     assert asked == {"not.stub.example.", NAME, "a.deep.stub.example."}
 
 
+@pytest.mark.parametrize("first_rd", [True, False])
+def test_recursion_desired_or_not_is_another_question(serve, upstream, first_rd):
+    """Without RD an upstream may answer with a referral: nothing for those who want the answer, and the reverse."""
+    upstream.default = good(NAME)
+    vigie = serve(upstream, more="cache")
+    for rd in (first_rd, not first_rd, first_rd, not first_rd):
+        query = dns.message.make_query(NAME, "A", flags=dns.flags.RD if rd else 0)
+        assert vigie.exchange(query).answer
+    assert [bool(query.flags & dns.flags.RD) for _, _, _, query in upstream.log] == [first_rd, not first_rd]
+
+
 def test_next_and_next_on_nodata(start, upstreams):
     """The next one is that of the next shorter zone; with zones of one length, the next in the file."""
     first, second = upstreams
