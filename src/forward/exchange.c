@@ -34,13 +34,26 @@ static void drop(struct attempt *attempt)
 	attempt->handle = NULL;
 }
 
+/* Nobody waits for this attempt any longer. Where each question is taken over by a faster upstream before
+ * its time-out has passed, this is all that tells of one that is gone. */
+static void leave(struct attempt *attempt)
+{
+	struct vigie_upstreams *group = attempt->exchange->set->group;
+
+	if (attempt->handle && !attempt->lost && !attempt->hopeless &&
+	    health_overtaken(&attempt->upstream->health, vigie_clock_us(), attempt->sent_us,
+			     group->options.losses))
+		upstreams_say_suspected(group);
+	drop(attempt);
+}
+
 static void end(struct exchange *exchange, const struct vigie_outcome *outcome)
 {
 	if (exchange->over)
 		return;
 	exchange->over = true;
 	for (size_t i = 0; i < exchange->count; i++)
-		drop(&exchange->attempts[i]);
+		leave(&exchange->attempts[i]);
 	exchange->done(exchange, outcome);
 }
 

@@ -61,22 +61,32 @@ bool health_replied(struct health *health, uint64_t now_us, uint64_t rtt_us)
 	return closes;
 }
 
-bool health_lost(struct health *health, uint64_t now_us, uint64_t sent_us, unsigned most, bool last)
+static bool count_loss(struct health *health, uint64_t now_us, uint64_t sent_us, unsigned most,
+		       uint64_t silence)
 {
-	uint64_t silence = last ? HEALTH_SILENCE_LAST_US : HEALTH_SILENCE_US;
 	bool suspected = false;
 
 	pthread_mutex_lock(&health->lock);
 	/* What was sent before the last reply tells of a lost packet, not of a lost upstream. */
 	if (sent_us >= health->good_us && health->lost < UINT32_MAX && health->lost++ == 0)
 		health->lost_us = sent_us;
-	if (last)
-		most *= LOST_LAST_FACTOR;
 	if (most > 0 && !health->open && !health->suspected && health->lost >= most &&
 	    now_us - health->lost_us >= silence)
 		health->suspected = suspected = true;
 	pthread_mutex_unlock(&health->lock);
 	return suspected;
+}
+
+bool health_lost(struct health *health, uint64_t now_us, uint64_t sent_us, unsigned most, bool last)
+{
+	return last ? count_loss(health, now_us, sent_us, most * LOST_LAST_FACTOR, HEALTH_SILENCE_LAST_US)
+		    : count_loss(health, now_us, sent_us, most, HEALTH_SILENCE_US);
+}
+
+bool health_overtaken(struct health *health, uint64_t now_us, uint64_t sent_us, unsigned most)
+{
+	return now_us - sent_us >= HEALTH_TIMEOUT_MIN_US &&
+	       count_loss(health, now_us, sent_us, most, HEALTH_SILENCE_LAST_US);
 }
 
 bool health_probe_failed(struct health *health, uint64_t sent_us)

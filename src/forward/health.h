@@ -14,7 +14,7 @@ enum {
 	HEALTH_TIMEOUT_MIN_US = 20000,    /* what a timeout leaves above the mean round trip at least */
 	HEALTH_TIMEOUT_MAX_US = 800000,
 	HEALTH_SILENCE_US = 200000,       /* nobody is suspected for so long after the first loss */
-	HEALTH_SILENCE_LAST_US = 1000000, /* the same when all other upstreams are given up */
+	HEALTH_SILENCE_LAST_US = 1000000, /* the same when all other upstreams are given up, or were faster */
 	HEALTH_MEMORY_US = 900000000,     /* what an upstream cannot do is tried again after this: 15 min */
 	HEALTH_TCP_US = 60000000 /* so long is one that truncates most replies asked by TCP at once */
 };
@@ -47,6 +47,10 @@ bool health_replied(struct health *health, uint64_t now_us, uint64_t rtt_us);
  * a row (0: never) and a silence; after more of both when this is the `last` that is not given up: a lossy
  * path is better than none. True when a probe is to find out whether it is the upstream or the questions. */
 bool health_lost(struct health *health, uint64_t now_us, uint64_t sent_us, unsigned most, bool last);
+
+/* Another upstream's reply came first to a question that was put to this one at `sent_us`: the same, but it
+ * takes a second's silence, because one that is only slow looks like this, too. */
+bool health_overtaken(struct health *health, uint64_t now_us, uint64_t sent_us, unsigned most);
 
 /* A probe that was sent at `sent_us` has had no reply: the breaker of one that is suspected opens. True when
  * it does. */

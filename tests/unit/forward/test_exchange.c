@@ -145,6 +145,28 @@ static void test_the_breaker(void **state)
 	assert_false(sim_ask(group, &result));
 }
 
+/* One that is asked first and whose questions are all taken over by a faster one before its own time-out: it
+ * is found out when it is dead, and kept when it is just slower. */
+static void test_one_that_is_always_overtaken(void **state)
+{
+	options.policy = VIGIE_POLICY_SEQUENTIAL;
+	begin(2);
+	sim_upstreams[0].rtt_ms = 400;
+	sim_upstreams[1].rtt_ms = 1;
+	warm_up(); /* the second one is timed */
+	sim_upstreams[0].rtt_ms = 150;
+	for (int i = 0; i < 200; i++) {
+		ask();
+		assert_string_equal(result.upstream, sim_upstream(group, 1)->target.text);
+	}
+	assert_false(sim_upstream(group, 0)->health.open);
+	sim_upstreams[0].dead = true;
+	for (int i = 0; i < 200; i++)
+		ask();
+	assert_true(sim_upstream(group, 0)->health.open);
+	sim_upstreams[0].rtt_ms = sim_upstreams[1].rtt_ms = 20;
+}
+
 /* A question that has no answer is not an upstream that is away: a client cannot take one from the others. */
 static void test_a_question_without_answer_gives_nobody_up(void **state)
 {
@@ -373,6 +395,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_attempts_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retries_have_a_budget, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_breaker, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_one_that_is_always_overtaken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_question_without_answer_gives_nobody_up, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_max_fails_0, setup, teardown),
