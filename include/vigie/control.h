@@ -11,7 +11,7 @@
 #include "vigie/status.h"
 
 enum {
-	VIGIE_CONTROL_CONNECTIONS_MAX = 16, /* further ones are closed at once */
+	VIGIE_CONTROL_CONNECTIONS_MAX = 16, /* a further one ends the oldest that waits for no answer */
 	VIGIE_CONTROL_QUESTION_MAX = 4096,  /* bytes of the line */
 	VIGIE_CONTROL_WORDS_MAX = 8,
 	VIGIE_CONTROL_SECONDS = 30 /* for the question to come, the answer to be found, and to be read */

@@ -12,7 +12,7 @@
 #include "vigie/status.h"
 
 enum {
-	VIGIE_HTTP_CONNECTIONS_MAX = 64, /* of one listener; further ones are closed at once */
+	VIGIE_HTTP_CONNECTIONS_MAX = 64, /* of one listener; a further one ends the oldest */
 	VIGIE_HTTP_IDLE_SECONDS = 10,
 	VIGIE_HTTP_BODY_MAX = 64 << 20 /* bytes of a response */
 };

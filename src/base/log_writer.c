@@ -31,6 +31,7 @@ static atomic_bool stopping;
 static atomic_bool sleeping;
 static atomic_uint_fast64_t lost;
 static uint_fast64_t told; /* of those lost, those that the log itself told of; the writer's */
+static bool broken;        /* a line may have been cut by the last write; the writer's */
 static int wake = -1;
 static pthread_t thread;
 static pthread_key_t ring_key;
@@ -129,7 +130,21 @@ static bool write_all(struct iovec *parts, int count)
 	return true;
 }
 
-/* Writes what a ring holds; false when it was empty. What cannot be written is forgotten. */
+static size_t count_lines(const struct iovec *parts, int count)
+{
+	size_t lines = 0;
+
+	for (int i = 0; i < count; i++) {
+		const char *end = (char *)parts[i].iov_base + parts[i].iov_len;
+
+		for (const char *at = parts[i].iov_base; (at = memchr(at, '\n', (size_t)(end - at))); at++)
+			lines++;
+	}
+	return lines;
+}
+
+/* Writes what a ring holds; false when it was empty. What cannot be written, such as on a full disk, is lost.
+ */
 static bool empty_ring(struct ring *ring)
 {
 	size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
@@ -137,10 +152,18 @@ static bool empty_ring(struct ring *ring)
 	size_t at = tail % VIGIE_LOG_BUFFER;
 	size_t first = length < VIGIE_LOG_BUFFER - at ? length : VIGIE_LOG_BUFFER - at;
 	struct iovec parts[] = {{ring->bytes + at, first}, {ring->bytes, length - first}};
+	int count = length > first ? 2 : 1;
 
 	if (length == 0)
 		return false;
-	write_all(parts, length > first ? 2 : 1);
+	if (broken) {
+		struct iovec end = {(char *)"\n", 1};
+
+		broken = !write_all(&end, 1);
+	}
+	broken = broken || !write_all(parts, count);
+	if (broken)
+		atomic_fetch_add_explicit(&lost, count_lines(parts, count), memory_order_relaxed);
 	atomic_store_explicit(&ring->tail, tail + length, memory_order_release);
 	return true;
 }
@@ -182,11 +205,12 @@ static void tell_lost(void)
 	if (now == told)
 		return;
 	part.iov_base = line;
-	part.iov_len = (size_t)snprintf(line, sizeof(line),
-					"[WARNING] %llu log lines were lost: standard output is too slow\n",
-					(unsigned long long)(now - told));
-	told = now;
-	write_all(&part, 1);
+	part.iov_len =
+		(size_t)snprintf(line, sizeof(line),
+				 "[WARNING] %llu log lines were lost: standard output is full or too slow\n",
+				 (unsigned long long)(now - told));
+	if (write_all(&part, 1))
+		told = now;
 }
 
 static void *run(void *argument)

@@ -165,6 +165,21 @@ static void on_timer(uv_timer_t *timer)
 	question_close(timer->data);
 }
 
+/* Makes room by ending the connection that has been there for longest, but for those whose answer is being
+ * found: whoever hangs must not lock others out. */
+static void evict(struct vigie_control *control)
+{
+	struct vigie_control_question *oldest = NULL;
+
+	for (struct vigie_control_question *question = control->questions; question;
+	     question = question->next) {
+		if (!question->asked)
+			oldest = question;
+	}
+	if (oldest)
+		question_close(oldest);
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
 	struct vigie_control *control = stream->data;
@@ -172,6 +187,8 @@ static void on_connection(uv_stream_t *stream, int status)
 
 	if (!question)
 		return;
+	if (control->connections == VIGIE_CONTROL_CONNECTIONS_MAX)
+		evict(control);
 	question->control = control;
 	uv_pipe_init(stream->loop, &question->pipe, 0);
 	uv_timer_init(stream->loop, &question->timer);

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 enum {
-	BACKLOG = 128,
-	ADDRESS_MAX = 128 /* bytes of "HOST:PORT" with its terminator */
+	BACKLOG = 4096, /* a probe stands behind whoever else comes in one turn of the loop */
+	CONNECTIONS_MAX = 2 * VIGIE_HTTP_CONNECTIONS_MAX, /* those that are being closed among them */
+	ADDRESS_MAX = 128                                 /* bytes of "HOST:PORT" with its terminator */
 };
 
 struct route {
@@ -22,12 +23,23 @@ struct route {
 	void *argument;
 };
 
+/* A client's connection. */
+struct connection {
+	struct connection *older;
+	struct connection *newer;
+	int fd;
+	bool evicted; /* and in no list any more */
+};
+
 /* One address, its daemon and its paths. */
 struct site {
 	struct site *next;
 	struct vigie_http *http;
 	struct MHD_Daemon *daemon;
 	struct route *routes;
+	struct connection *oldest; /* of the list of those that stay */
+	struct connection *newest;
+	size_t connections; /* in the list */
 	uv_poll_t poll;
 	uv_timer_t timer; /* the daemon's time-outs */
 	unsigned handles;
@@ -87,6 +99,63 @@ static enum MHD_Result on_request(void *argument, struct MHD_Connection *connect
 	result = respond(connection, status, &answer);
 	vigie_buffer_fini(&answer.body);
 	return result;
+}
+
+static void list_add(struct site *site, struct connection *connection)
+{
+	connection->older = site->newest;
+	*(site->newest ? &site->newest->newer : &site->oldest) = connection;
+	site->newest = connection;
+	site->connections++;
+}
+
+static void list_remove(struct site *site, struct connection *connection)
+{
+	*(connection->newer ? &connection->newer->older : &site->newest) = connection->older;
+	*(connection->older ? &connection->older->newer : &site->oldest) = connection->newer;
+	site->connections--;
+}
+
+/* Ends the connection that has been there for longest: clients that hold connections and say nothing must not
+ * turn a probe away, for which the pod would be restarted. */
+static void evict(struct site *site)
+{
+	struct connection *oldest = site->oldest;
+
+	list_remove(site, oldest);
+	oldest->evicted = true;
+	shutdown(oldest->fd, SHUT_RDWR); /* the daemon closes it when it sees the end */
+}
+
+static void add_connection(struct site *site, struct MHD_Connection *client, void **context)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(client, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct connection *connection = info ? calloc(1, sizeof(*connection)) : NULL;
+
+	*context = connection;
+	if (!connection)
+		return;
+	connection->fd = info->connect_fd;
+	if (site->connections == VIGIE_HTTP_CONNECTIONS_MAX)
+		evict(site);
+	list_add(site, connection);
+}
+
+static void remove_connection(struct site *site, struct connection *connection)
+{
+	if (connection && !connection->evicted)
+		list_remove(site, connection);
+	free(connection);
+}
+
+static void on_connection(void *argument, struct MHD_Connection *client, void **context,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	if (what == MHD_CONNECTION_NOTIFY_STARTED)
+		add_connection(argument, client, context);
+	else
+		remove_connection(argument, *context);
 }
 
 static void run(struct site *site);
@@ -240,7 +309,8 @@ static struct site *site_open(struct vigie_http *http, const char *address, stru
 	}
 	site->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_NO_FLAG, 0, NULL, NULL, on_request, site,
 					MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-					(unsigned)VIGIE_HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+					(unsigned)CONNECTIONS_MAX, MHD_OPTION_NOTIFY_CONNECTION,
+					on_connection, site, MHD_OPTION_CONNECTION_TIMEOUT,
 					(unsigned)VIGIE_HTTP_IDLE_SECONDS, MHD_OPTION_END);
 	if (!site->daemon) {
 		vigie_error_set(error, VIGIE_EIO, "cannot serve HTTP on %s", address);

@@ -89,7 +89,7 @@ void server_add_metrics(struct vigie_metrics *metrics, struct worker *const *wor
 {
 	for (unsigned w = 0; w < count; w++)
 		add_worker(metrics, workers[w]);
-	add_one(metrics, "vigie_log_lines_lost_total", "Log lines that standard output was too slow for.", "",
-		vigie_log_lost());
+	add_one(metrics, "vigie_log_lines_lost_total",
+		"Log lines that standard output did not take, or not in time.", "", vigie_log_lost());
 	vigie_metrics_add(metrics, "vigie_workers", VIGIE_GAUGE, "Worker threads.", "", count);
 }

@@ -177,6 +177,30 @@ static void test_blocked(void **state)
 	vigie_log_stop();
 }
 
+/* A disk without room: lines are lost and counted, and when there is room again the next one stands on a line
+ * of its own. */
+static void test_full(void **state)
+{
+	uint64_t before = vigie_log_lost();
+	int full = open("/dev/full", O_WRONLY);
+
+	assert_true(full >= 0);
+	assert_int_equal(dup2(full, STDOUT_FILENO), STDOUT_FILENO);
+	close(full);
+	assert_int_equal(vigie_log_start(), VIGIE_OK);
+	vigie_log(VIGIE_LOG_INFO, NULL, "one");
+	vigie_log(VIGIE_LOG_INFO, NULL, "two");
+	for (int i = 0; i < 20000 && vigie_log_lost() < before + 2; i++)
+		poll(NULL, 0, 1);
+	assert_int_equal(vigie_log_lost(), before + 2);
+	assert_int_equal(dup2(ends[1], STDOUT_FILENO), STDOUT_FILENO);
+	vigie_log(VIGIE_LOG_INFO, NULL, "three");
+	vigie_log_stop();
+	assert_string_equal(written(),
+			    "\n[INFO] three\n[WARNING] 2 log lines were lost: standard output is full "
+			    "or too slow\n");
+}
+
 /* What waits is written at the stop; a reader that never comes holds it up for a bounded time only. */
 static void test_stop(void **state)
 {
@@ -199,6 +223,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_control_characters, capture, release),
 		cmocka_unit_test_setup_teardown(test_long_lines, capture, release),
 		cmocka_unit_test_setup_teardown(test_blocked, capture, release),
+		cmocka_unit_test_setup_teardown(test_full, capture, release),
 		cmocka_unit_test_setup_teardown(test_stop, capture, release),
 	};
 
