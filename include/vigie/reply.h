@@ -16,7 +16,7 @@ enum vigie_reply_fault {
 	VIGIE_REPLY_BARE,     /* an error without a question: what old servers answer to EDNS */
 	VIGIE_REPLY_QUESTION, /* another question, or not one question */
 	VIGIE_REPLY_CASE,     /* the same name in other letters (0x20) */
-	VIGIE_REPLY_RECORDS,  /* a malformed record or OPT, a second OPT, or bytes that trail */
+	VIGIE_REPLY_RECORDS,  /* a malformed record, name or OPT, a second OPT, or bytes that trail */
 	VIGIE_REPLY_FAULTS
 };
 

@@ -545,8 +545,11 @@ void exchange_failed(struct attempt *attempt, int error, const char *why)
 		/* TCP cannot tell who changed the letters: go without. */
 		exchange->caseless = true;
 		ask(exchange, attempt->index, VIGIE_PROTOCOL_UDP, attempt->edns);
-	} else if (exchange->count < exchange->set->count) {
-		exchange->next_us = vigie_clock_us(); /* another one is asked at once */
+	} else if (exchange->count < exchange->set->count || (exchange->kept && !udp && !hopes(exchange))) {
+		/* Another one is asked at once. So is the same one while a truncated reply is all there is:
+		 * when TCP has failed as often as it may, the client gets that soon enough to ask for itself.
+		 */
+		exchange->next_us = vigie_clock_us();
 	}
 	advance(exchange);
 }

@@ -4,6 +4,7 @@
 #include "bytes.h"
 #include "record.h"
 #include "vigie/query.h"
+#include "vigie/record.h"
 #include "vigie/reply.h"
 
 enum {
@@ -45,6 +46,18 @@ static bool options_fill(const uint8_t *reply, const struct record *record)
 	return at == record->end;
 }
 
+/* A record's names can be read: the owner's, and those that may be compressed in its data. What is passed on
+ * as it is must not lead a client's reader in a circle. */
+static bool names_are_sound(const uint8_t *reply, size_t length, const struct record *record)
+{
+	uint8_t scratch[VIGIE_RDATA_SCRATCH];
+	uint8_t owner[VIGIE_NAME_MAX];
+	const uint8_t *rdata;
+
+	return record_copy_name(reply, length, record->owner, record->fixed, owner, NULL) > 0 &&
+	       record_expand_rdata(reply, length, record, scratch, &rdata) != SIZE_MAX;
+}
+
 /* Every record lies within the message, OPT is alone, and nothing trails. */
 static bool records_fill(const uint8_t *reply, size_t length, size_t at)
 {
@@ -55,7 +68,7 @@ static bool records_fill(const uint8_t *reply, size_t length, size_t at)
 	for (unsigned i = 0; i < records; i++) {
 		struct record record;
 
-		if (!record_read(&record, reply, length, at))
+		if (!record_read(&record, reply, length, at) || !names_are_sound(reply, length, &record))
 			return false;
 		if (record.type == VIGIE_TYPE_OPT) {
 			if (edns || i < before_additional || reply[record.owner] != 0 ||

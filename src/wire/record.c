@@ -51,6 +51,7 @@ size_t record_copy_name(const uint8_t *message, size_t length, size_t at, size_t
 	size_t before = at; /* a pointer must lead to before where the part that holds it began: no loop is
 			       possible */
 	bool jumped = false;
+	unsigned pointers = 0; /* each leads to a label at least, or names with thousands would take time */
 
 	for (;;) {
 		size_t bound = jumped ? length : end;
@@ -65,7 +66,7 @@ size_t record_copy_name(const uint8_t *message, size_t length, size_t at, size_t
 			if (bound - at < 2)
 				return 0;
 			target = read_u16(message + at) & 0x3fffU;
-			if (target >= before)
+			if (target >= before || target < VIGIE_HEADER_SIZE || ++pointers > VIGIE_LABELS_MAX)
 				return 0;
 			if (!jumped && next)
 				*next = at + 2;

@@ -31,8 +31,9 @@ size_t record_skip_name(const uint8_t *message, size_t length, size_t at);
 bool record_read(struct record *record, const uint8_t *message, size_t length, size_t at);
 
 /* Copies the name at `at`, decompressed, to `name` (VIGIE_NAME_MAX bytes) and returns its length; 0 when it
- * is malformed, too long, or holds a pointer that doesn't point backwards. `next` (may be NULL) gets the
- * offset behind it; the part before the first pointer must end at or before `end`. */
+ * is malformed, too long, holds a pointer that doesn't point backwards, or more of them than a name has
+ * labels. `next` (may be NULL) gets the offset behind it; the part before the first pointer must end at or
+ * before `end`. */
 size_t record_copy_name(const uint8_t *message, size_t length, size_t at, size_t end, uint8_t *name,
 			size_t *next);
 

@@ -49,6 +49,8 @@ RDATA = {
     "L64": ["10 2001:0db8:1140:1000"], "LP": ["10 l64.example."], "EUI48": ["00-00-5e-00-53-2a"], "EUI64": ["00-00-5e-ef-10-00-00-2a"],
     "URI": ['10 1 "ftp://ftp.example.test/public"'], "CAA": ['0 issue "ca.example.test"', '128 tbs "Unknown"'], "AVC": ['"app-name:x"'],
     "AMTRELAY": ["10 0 1 203.0.113.15", "128 1 3 relay.example."], "RESINFO": ['"qnamemin" "exterr=15-17"'], "WALLET": ['"BTC" "x"'],
+    **dict.fromkeys(("MD", "MF", "MB", "MG", "MR"), ["\\# 14 04686f7374076578616d706c6500"]),
+    "MINFO": ["\\# 6 016100016200"],
     "DLV": ["60485 5 1 2BB183AF5F22588179A53B0A98631FAD1A292118"],
 }
 

@@ -130,6 +130,72 @@ static void test_records(void **state)
 	assert_int_equal(judge(f), VIGIE_REPLY_SHORT); /* counts that the bytes cannot hold */
 }
 
+/* A record whose owner is these bytes, and one whose NS data is; both end the reply. */
+static enum vigie_reply_fault judge_names(struct fixture *f, const uint8_t *name, size_t length, bool rdata)
+{
+	begin(f, 0, 1, 0, 0);
+	if (rdata) {
+		put(&f->reply, BYTES("\xc0\x0c"));
+		put_fixed(&f->reply, VIGIE_TYPE_NS, (unsigned)length);
+		put(&f->reply, name, length);
+	} else {
+		put(&f->reply, name, length);
+		put_fixed(&f->reply, VIGIE_TYPE_A, 4);
+		put(&f->reply, BYTES("\xc0\0\2\1"));
+	}
+	return judge(f);
+}
+
+/* Pointers lead back to a name (RFC 1035 section 4.1.4), wherever a name may be compressed. */
+static void test_names(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int rdata = 0; rdata < 2; rdata++) {
+		assert_int_equal(judge_names(f, BYTES("\1a\xc0\x0c"), rdata), VIGIE_REPLY_GOOD);
+		assert_int_equal(judge_names(f, BYTES("\xc0\xf0"), rdata), VIGIE_REPLY_RECORDS); /* forward */
+		assert_int_equal(judge_names(f, BYTES("\xff\xff"), rdata), VIGIE_REPLY_RECORDS); /* outside */
+		assert_int_equal(judge_names(f, BYTES("\xc0\4"), rdata),
+				 VIGIE_REPLY_RECORDS); /* into the header */
+	}
+	/* To itself: the owner, and the data, which stands 12 bytes behind it. */
+	begin(f, 0, 0, 0, 0);
+	{
+		uint8_t self[] = {0xc0, (uint8_t)f->reply.length};
+		uint8_t data[] = {0xc0, (uint8_t)(f->reply.length + 12)};
+
+		assert_int_equal(judge_names(f, self, 2, false), VIGIE_REPLY_RECORDS);
+		assert_int_equal(judge_names(f, data, 2, true), VIGIE_REPLY_RECORDS);
+	}
+	/* MX needs two bytes before its name. */
+	begin(f, 0, 1, 0, 0);
+	put(&f->reply, BYTES("\xc0\x0c"));
+	put_fixed(&f->reply, VIGIE_TYPE_MX, 1);
+	put(&f->reply, BYTES("\0"));
+	assert_int_equal(judge(f), VIGIE_REPLY_RECORDS);
+}
+
+/* Pointers to pointers to pointers: the work is bounded. */
+static void test_a_staircase_of_pointers(void **state)
+{
+	struct fixture *f = *state;
+	size_t at;
+
+	for (unsigned steps = 120; steps <= 130; steps += 10) {
+		begin(f, 0, 2, 0, 0);
+		put(&f->reply, BYTES("\xc0\x0c"));
+		put_fixed(&f->reply, VIGIE_TYPE_TXT, 2 * steps);
+		at = f->reply.length;
+		put(&f->reply, BYTES("\xc0\x0c"));
+		for (unsigned i = 1; i < steps; i++)
+			put_u16(&f->reply, 0xc000U + (unsigned)at + 2 * i - 2);
+		put_u16(&f->reply, 0xc000U + (unsigned)at + 2 * steps - 2);
+		put_fixed(&f->reply, VIGIE_TYPE_A, 4);
+		put(&f->reply, BYTES("\xc0\0\2\1"));
+		assert_int_equal(judge(f), steps < VIGIE_LABELS_MAX ? VIGIE_REPLY_GOOD : VIGIE_REPLY_RECORDS);
+	}
+}
+
 static void test_opt(void **state)
 {
 	struct fixture *f = *state;
@@ -178,6 +244,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_letters, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_error_without_question, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_records, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_staircase_of_pointers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_opt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_extended_error, setup, teardown),
 	};
