@@ -9,6 +9,10 @@ from scripted_upstream import Upstream
 from vigie_process import BINARY, Vigie
 
 
+def pytest_configure(config) -> None:
+    config.addinivalue_line("markers", "rfc(number, section): what a test checks a demand of (rfc_matrix.py)")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def binary() -> Path:
     assert BINARY.exists(), f"{BINARY} is not there: build it, or say in VIGIE_BUILD where it is"

@@ -1,0 +1,299 @@
+"""RFC matrix: what is held, for how long, and what is given when nothing fresh is to be had (RFC 1035, 2181, 2308, 8020,
+8767, 9520)."""
+import time
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.rcode
+import pytest
+
+from rfc_matrix import rfc
+from scripted_upstream import Reply, Upstream
+from vigie_process import Vigie, addresses, records, wait_for
+
+BOUNDS = "success 9984 604800 0\n denial 9984 10800 0"
+STALE_TTL, WEEK = 30, 604800
+
+
+def soa(ttl: int, minimum: int) -> str:
+    return f"example.com. {ttl} IN SOA ns.example.com. host.example.com. 1 2 3 4 {minimum}"
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    with Upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def vigie(tmp_path_factory, upstream):
+    """TTLs are what upstreams say they are."""
+    with Vigie(tmp_path_factory.mktemp("cache"), f".:PORT {{\n bind 127.0.0.1\n cache {{\n {BOUNDS}\n }}\n forward . {upstream.text}\n}}\n") as vigie:
+        yield vigie
+
+
+@pytest.fixture
+def name(request) -> str:
+    """A name that no other test asks for."""
+    return request.node.name.removeprefix("test_").replace("[", "-").replace("]", "")[:60].rstrip("-_").lower() + ".example.com."
+
+
+def ttls(message: dns.message.Message) -> list[int]:
+    return [rrset.ttl for section in (message.answer, message.authority) for rrset in section]
+
+
+def error_of(message: dns.message.Message) -> int | None:
+    codes = [int(option.code) for option in message.options if option.otype == dns.edns.OptionType.EDE]
+    return codes[0] if codes else None
+
+
+def until_asked_again(vigie, upstream, name: str) -> dns.message.Message:
+    """Asks until that leads to a question upstream; the answer to it."""
+    before = len(upstream.asked(name))
+    answers = []
+    wait_for(lambda: answers.append(vigie.ask(name, size=1232)) or len(upstream.asked(name)) > before, f"{name} to be asked for again")
+    return answers[-1]
+
+
+@rfc(1035, "3.2.1", "a TTL counts down while the record is held, and at its end the source is asked again")
+@rfc(2308, "5", "so it is with denials: at zero they must not be used again")
+@pytest.mark.parametrize("denial", [False, True], ids=["answer", "denial"])
+def test_ttls_count_down(vigie, upstream, name, denial):
+    upstream.answers[name, "A"] = Reply(rcode="NXDOMAIN", authority=(soa(2, 2),)) if denial else Reply(f"{name} 2 IN A 192.0.2.1")
+    assert ttls(vigie.ask(name)) == [2]
+    seen = set()
+    while len(upstream.asked(name)) == 1:
+        seen.update(ttls(vigie.ask(name)))
+    assert seen <= {0, 1, 2} and 1 in seen
+
+
+@rfc(1035, "3.2.1", "a record with TTL 0 is for the transaction under way and not held (where `success` has MINTTL 0)")
+def test_ttl_zero_is_not_held(vigie, upstream, name):
+    upstream.answers[name, "A"] = Reply(f"{name} 0 IN A 192.0.2.1")
+    for count in (1, 2, 3):
+        assert ttls(vigie.ask(name)) == [0] and len(upstream.asked(name)) == count
+
+
+@rfc(1035, "7.4", "a reply that is truncated is not held")
+def test_truncated_is_not_held(vigie, upstream, name):
+    upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.1", truncated=True, only="udp")
+    for count in (1, 2):
+        assert vigie.ask(name).flags & dns.flags.TC
+        assert upstream.asked(name).count("udp") == count
+
+
+@rfc(2181, "5.2", "records of one set with different TTLs are held for the least of them")
+def test_the_least_ttl_of_a_set(vigie, upstream, name):
+    upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.1", f"{name} 1 IN A 192.0.2.2")
+    vigie.ask(name)
+    assert len(addresses(until_asked_again(vigie, upstream, name))) == 2  # within the patience of a test, not 60 s
+
+
+@rfc(2181, "5.4.1", "what stood in the authority or additional section of a reply is never given as an answer")
+@rfc(5452, "6", "nothing that a reply says of other names is used, in whatever section it stands")
+def test_nothing_is_harvested(vigie, upstream, name):
+    victims = [f"{section}.{name}" for section in ("answer", "authority", "additional")]
+    upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.1", f"{victims[0]} 60 IN A 203.0.113.66",
+                                        authority=(f"{victims[1]} 60 IN A 203.0.113.66", f"{name} 60 IN NS {victims[2]}"),
+                                        additional=(f"{victims[2]} 60 IN A 203.0.113.66",))
+    vigie.ask(name)
+    for victim in victims:
+        assert vigie.ask(victim).rcode() == dns.rcode.NXDOMAIN and upstream.asked(victim)
+    assert vigie.ask(name, "NS").rcode() == dns.rcode.NXDOMAIN and upstream.asked(name, "NS")
+
+
+@rfc(2308, "3", "the SOA of a denial comes with the least of its TTL and MINIMUM")
+@rfc(2308, "6", "and again from the cache, counted down")
+@pytest.mark.parametrize("ttl, minimum, least", [(600, 40, 40), (30, 600, 30)])
+def test_ttl_of_a_denial(vigie, upstream, name, ttl, minimum, least):
+    for kind, reply in (("A", Reply(rcode="NXDOMAIN", authority=(soa(ttl, minimum),))), ("MX", Reply(authority=(soa(ttl, minimum),)))):
+        upstream.answers[name, kind] = reply
+        for _ in range(3):
+            message = vigie.ask(name, kind)
+            assert [rrset.rdtype for rrset in message.authority] == [dns.rdatatype.SOA]
+            assert least - 1 <= message.authority[0].ttl <= least
+        assert len(upstream.asked(name, kind)) == 1
+
+
+@rfc(2308, "5", "NODATA is held for its type alone")
+def test_nodata_is_for_its_type(vigie, upstream, name):
+    upstream.answers[name, "AAAA"] = Reply(authority=(soa(60, 60),))
+    upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.1")
+    for _ in range(2):
+        assert not vigie.ask(name, "AAAA").answer and addresses(vigie.ask(name)) == ["192.0.2.1"]
+    assert len(upstream.asked(name, "AAAA")) == len(upstream.asked(name, "A")) == 1
+
+
+@rfc(2308, "5", "a denial without SOA is not held")
+@pytest.mark.parametrize("rcode", ["NXDOMAIN", "NOERROR"])
+def test_denials_without_soa(vigie, upstream, name, rcode):
+    upstream.answers[name, "A"] = Reply(rcode=rcode)
+    for count in (1, 2):
+        vigie.ask(name)
+        assert len(upstream.asked(name)) == count
+
+
+@rfc(2308, "2.1", "a chain of CNAMEs that ends at a name that does not exist is a denial, and held as one with the chain")
+def test_a_chain_to_nowhere(vigie, upstream, name):
+    upstream.answers[name, "A"] = Reply(f"{name} 60 IN CNAME nowhere.example.com.", rcode="NXDOMAIN", authority=(soa(60, 60),))
+    for _ in range(2):
+        message = vigie.ask(name)
+        assert message.rcode() == dns.rcode.NXDOMAIN and records(message.answer) == [f"{name} CNAME nowhere.example.com."]
+    assert len(upstream.asked(name)) == 1
+
+
+@rfc(2308, "7.1", "a failure of an upstream is held for at most five minutes")
+@rfc(9520, "3.2", "a failure is held for a second at least and five minutes at most: `servfail` takes no more")
+def test_no_failure_for_longer_than_five_minutes(tmp_path, start):
+    from vigie_process import refused_configuration
+    assert "'6m': failures may be cached for at most 5 minutes" in refused_configuration(tmp_path, ".:PORT {\n cache {\n servfail 6m\n }\n}\n")
+    assert start(".:PORT {\n bind 127.0.0.1\n cache {\n servfail 5m\n }\n forward . 127.0.0.1:1\n}\n")
+
+
+@rfc(2308, "7.2", "an upstream that is down is asked again, and not taken for dead for more than five minutes")
+def test_a_dead_upstream_is_asked_again(start, name):
+    with Upstream(answers={(name, "A"): Reply(f"{name} 60 IN A 192.0.2.1")}) as upstream:
+        served, upstream.default = upstream.answers.pop((name, "A")), Reply(drop=True)
+        vigie = start(f".:PORT {{\n bind 127.0.0.1\n forward . {upstream.text} {{\n max_fails 1\n }}\n}}\n")
+        vigie.wait_until(lambda: vigie.ask(name) and "does not answer" in vigie.log(), "the upstream to be given up")
+        upstream.answers[name, "A"], upstream.default = served, Reply()
+        vigie.wait_until(lambda: vigie.ask(name).answer, "an answer")
+
+
+@rfc(8020, "3", "an NXDOMAIN hides no name below it, while nothing proves it: servers say it of names that have others below")
+def test_nxdomain_is_for_one_name(vigie, upstream, name):
+    upstream.answers[name, "A"] = Reply(rcode="NXDOMAIN", authority=(soa(60, 60),))
+    upstream.answers[f"below.{name}", "A"] = Reply(f"below.{name} 60 IN A 192.0.2.1")
+    assert vigie.ask(name).rcode() == dns.rcode.NXDOMAIN
+    for _ in range(2):
+        assert addresses(vigie.ask(f"below.{name}")) == ["192.0.2.1"]
+        assert vigie.ask(name).rcode() == dns.rcode.NXDOMAIN
+
+
+@rfc(8020, "2", "an NXDOMAIN of a name with CNAMEs is about the last one: the names before it exist")
+def test_nxdomain_behind_a_cname(vigie, upstream, name):
+    upstream.answers[name, "A"] = Reply(f"{name} 60 IN CNAME nowhere.example.com.", rcode="NXDOMAIN", authority=(soa(60, 60),))
+    upstream.answers[name, "CNAME"] = Reply(f"{name} 60 IN CNAME nowhere.example.com.")
+    vigie.ask(name)
+    assert vigie.ask(name, "CNAME").rcode() == dns.rcode.NOERROR
+
+
+@rfc(8020, "2", "a name of this server's own with names below it exists: NODATA, not NXDOMAIN")
+def test_empty_non_terminals_exist(start, snapshot):
+    vigie = start(f".:PORT {{\n bind 127.0.0.1\n kubernetes cluster.local {{\n snapshot {snapshot}\n }}\n}}\n")
+    for above in ("svc.cluster.local.", "default.svc.cluster.local.", "pod.cluster.local."):
+        assert vigie.ask(above).rcode() == dns.rcode.NOERROR
+    assert vigie.ask("nothing.cluster.local.").rcode() == dns.rcode.NXDOMAIN
+
+
+@rfc(8767, "4", "a TTL with its top bit set is a large number; TTLs are capped, at a week where nothing lower is said")
+def test_ttl_with_the_top_bit(vigie, upstream, name):
+    for number, ttl in enumerate((1 << 31, 0xFFFFFFFF, 0x7FFFFFFF)):
+        one = f"x{number}.{name}"
+        reply = dns.message.make_response(dns.message.make_query(one, "A"))
+        reply.answer.append(dns.rrset.from_text(one, 0x7FFFFFFF, "IN", "A", "192.0.2.1"))
+        upstream.answers[one, "A"] = Reply(wire=reply.to_wire().replace(b"\x7f\xff\xff\xff", ttl.to_bytes(4, "big")))
+        assert all(ttls(vigie.ask(one)) == [WEEK] for _ in range(2)) and len(upstream.asked(one)) == 1
+
+
+@rfc(8767, "4", "stale data comes with a TTL above 0; 30 s is advised")
+@rfc(8767, "5", "it is given when no upstream has an answer, and an error does not take its place")
+@rfc(8914, "4.4", "EDE 3: Stale Answer")
+@pytest.mark.parametrize("trouble", [Reply(rcode="SERVFAIL"), Reply(rcode="REFUSED"), Reply(rcode="NOTIMP"), Reply(drop=True)],
+                         ids=["SERVFAIL", "REFUSED", "NOTIMP", "silence"])
+def test_stale(vigie, upstream, name, trouble):
+    upstream.answers[name, "A"] = Reply(f"{name} 1 IN A 192.0.2.1")
+    vigie.ask(name)
+    upstream.answers[name, "A"] = trouble
+    message = until_asked_again(vigie, upstream, name)
+    assert addresses(message) == ["192.0.2.1"] and ttls(message) == [STALE_TTL] and error_of(message) == 3
+
+
+@rfc(8914, "4.20", "EDE 19: Stale NXDOMAIN Answer")
+def test_stale_denial(vigie, upstream, name):
+    upstream.answers[name, "A"] = Reply(rcode="NXDOMAIN", authority=(soa(1, 1),))
+    vigie.ask(name)
+    upstream.answers[name, "A"] = Reply(rcode="SERVFAIL")
+    message = until_asked_again(vigie, upstream, name)
+    assert message.rcode() == dns.rcode.NXDOMAIN and error_of(message) == 19
+
+
+@rfc(8767, "5", "a client waits no longer than 1.8 s for something fresh; the question goes on, and what comes is held")
+def test_client_response_timer(vigie, upstream, name):
+    upstream.answers[name, "A"] = Reply(f"{name} 1 IN A 192.0.2.1")
+    vigie.ask(name)
+    upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.2", delay=2.5)
+    began = time.monotonic()
+    message = until_asked_again(vigie, upstream, name)
+    assert addresses(message) == ["192.0.2.1"] and time.monotonic() - began > 1.8
+    wait_for(lambda: addresses(vigie.ask(name)) == ["192.0.2.2"], "the fresh answer")
+
+
+@rfc(8767, "5", "NOERROR and NXDOMAIN are the upstream's word and take the place of stale data, also when they deny it")
+@pytest.mark.parametrize("word", [Reply(rcode="NXDOMAIN", authority=(soa(60, 60),)), Reply(authority=(soa(60, 60),)), Reply(rcode="NXDOMAIN")],
+                         ids=["NXDOMAIN", "NODATA", "NXDOMAIN-without-SOA"])
+def test_a_denial_ends_what_is_stale(vigie, upstream, name, word):
+    upstream.answers[name, "A"] = Reply(f"{name} 1 IN A 192.0.2.1")
+    vigie.ask(name)
+    upstream.answers[name, "A"] = word
+    until_asked_again(vigie, upstream, name)
+    assert not vigie.ask(name).answer
+
+
+@rfc(8767, "5", "a refresh that failed is not tried again at once, however many ask")
+@rfc(9520, "3.2", "so the failure of a refresh is held, too")
+def test_failure_recheck_timer(start, upstream, name):
+    vigie = start(f".:PORT {{\n bind 127.0.0.1\n cache {{\n {BOUNDS}\n serve_stale 1h verify 1800ms 30s 300s\n }}\n forward . {upstream.text}\n}}\n")
+    upstream.answers[name, "A"] = Reply(f"{name} 1 IN A 192.0.2.1")
+    vigie.ask(name)
+    upstream.answers[name, "A"] = Reply(rcode="SERVFAIL")
+    until_asked_again(vigie, upstream, name)
+    before = len(upstream.asked(name))
+    for _ in range(100):
+        assert addresses(vigie.ask(name)) == ["192.0.2.1"]
+    assert len(upstream.asked(name)) == before
+
+
+@rfc(9520, "3.1", "failures are held: the questions of others do not reach an upstream that has just failed")
+@rfc(8914, "4.14", "EDE 13: Cached Error")
+@pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "NOTIMP"])
+def test_failures_are_held(start, upstream, name, rcode):
+    vigie = start(f".:PORT {{\n bind 127.0.0.1\n cache {{\n servfail 5m\n }}\n forward . {upstream.text}\n}}\n")
+    upstream.answers[name, "A"] = Reply(rcode=rcode)
+    vigie.ask(name)
+    before, began = len(upstream.asked(name)), time.monotonic()
+    while time.monotonic() - began < 0.5:
+        message = vigie.ask(name, size=1232)
+        if time.monotonic() - began < 0.9:  # it is held for a second
+            assert dns.rcode.to_text(message.rcode()) == rcode and error_of(message) == 13
+            assert len(upstream.asked(name)) == before
+
+
+@rfc(9520, "3.2", "for longer each time it fails again")
+def test_failures_back_off(start, upstream, name):
+    vigie = start(f".:PORT {{\n bind 127.0.0.1\n cache {{\n servfail 5m\n }}\n forward . {upstream.text}\n}}\n")
+    upstream.answers[name, "A"] = Reply(rcode="SERVFAIL")
+    times = []
+    for _ in range(3):
+        until_asked_again(vigie, upstream, name)
+        times.append(time.monotonic())
+    assert times[2] - times[1] > 1.5, "the second time for two seconds"
+
+
+@rfc(9520, "3.2", "a failure is held under name, type and class: others are not touched by it")
+def test_failures_are_for_one_question(vigie, upstream, name):
+    upstream.answers[name, "AAAA"] = Reply(rcode="SERVFAIL")
+    upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.1")
+    assert vigie.ask(name, "AAAA").rcode() == dns.rcode.SERVFAIL
+    assert addresses(vigie.ask(name)) == ["192.0.2.1"]
+
+
+@rfc(9520, "3.1", "a question is sent to one server by one transport three times at most")
+def test_three_times_at_most(start, name):
+    with Upstream() as silent:
+        silent.default = Reply(drop=True)
+        vigie = start(f".:PORT {{\n bind 127.0.0.1\n forward . {silent.text} {{\n max_fails 0\n }}\n}}\n")
+        assert vigie.ask(name).rcode() == dns.rcode.SERVFAIL
+        time.sleep(3.3)  # it goes on without the client, to 5 s
+        assert all(silent.asked(name).count(transport) <= 3 for transport in ("udp", "tcp"))

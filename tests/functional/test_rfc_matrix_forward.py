@@ -1,0 +1,244 @@
+"""RFC matrix: what goes upstream, by which transport, and which replies are taken (RFC 5452, 7766, 8914, 9715)."""
+import collections
+import contextlib
+import socket
+import struct
+import threading
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+
+from rfc_matrix import rfc
+from scripted_upstream import Reply, Upstream
+from vigie_process import PATIENCE, addresses, free_port, read_frame
+
+NAME = "www.example.com."
+GOOD = Reply(f"{NAME} 60 IN A 192.0.2.80")
+
+
+@pytest.fixture
+def serve(start):
+    def with_upstream(upstream: Upstream | str, options: str = "", more: str = ""):
+        to = upstream if isinstance(upstream, str) else upstream.text
+        return start(f".:PORT {{\n bind 127.0.0.1\n errors\n {more}\n forward . {to} {{\n {options}\n }}\n}}\n")
+    return with_upstream
+
+
+def error_of(message: dns.message.Message) -> tuple[int, str] | None:
+    errors = [option for option in message.options if option.otype == dns.edns.OptionType.EDE]
+    return (int(errors[0].code), errors[0].text or "") if errors else None
+
+
+# Forged answers
+
+
+@rfc(5452, "9.1", "a reply is taken only with the question, the id, the address and the port of what was asked")
+@pytest.mark.parametrize("fault", [dict(wrong_id=True), dict(wrong_question=True), dict(wrong_port=True)], ids=["id", "question", "port"])
+def test_replies_match(serve, upstream, fault):
+    upstream.answers[NAME, "A"] = [Reply(f"{NAME} 60 IN A 203.0.113.66", **fault), GOOD]
+    assert addresses(serve(upstream).ask(NAME)) == ["192.0.2.80"]
+
+
+@rfc(5452, "9.1", "also the address: a reply from another host with the right port is not taken")
+def test_replies_from_another_address(serve):
+    with (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger):
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(PATIENCE)
+        stranger.bind(("127.0.0.2", server.getsockname()[1]))
+        vigie = serve(f"127.0.0.1:{server.getsockname()[1]}")
+
+        def answer() -> None:
+            packet, client = server.recvfrom(512)
+            for sender, address in ((stranger, "203.0.113.66"), (server, "192.0.2.80")):
+                reply = dns.message.make_response(dns.message.from_wire(packet))
+                reply.answer.append(dns.rrset.from_text(NAME, 60, "IN", "A", address))
+                sender.sendto(reply.to_wire(), client)
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
+        thread.join()
+
+
+@rfc(5452, "9.2", "ids come from the whole range, ports from all that there are, unpredictably; each query has its own")
+@rfc(5452, "10", "and several ports are in use at the same time")
+def test_ids_and_ports(serve):
+    with Upstream() as upstream:
+        upstream.default = Reply(delay=0.3)
+        vigie = serve(upstream, "max_connect_attempts 1")
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(vigie.udp_socket()) for _ in range(200)]
+            for number, client in enumerate(clients):
+                client.send(dns.message.make_query(f"{number}.example.com.", "A", id=1).to_wire())
+            for client in clients:
+                client.recv(512)
+        ids, ports = [query.id for *_, query in upstream.log], [port for _, port in upstream.sources]
+    assert len(ids) == len(ports) == 200 and len(set(ports)) > 190 and len(set(ids)) > 190
+    for values, top in ((ids, 65536), (ports, 65536)):
+        assert min(values) < top / 8 and max(values) > top * 7 / 8
+        assert max(collections.Counter(value >> 12 for value in values).values()) < 40
+    assert len({(later - earlier) % 65536 for earlier, later in zip(ids, ids[1:])}) > 190, "no sequence"
+
+
+@rfc(5452, "5", "one question is under way once, whoever asks it: there is one reply to guess")
+def test_identical_questions_are_one(serve, upstream):
+    upstream.answers[NAME, "A"] = Reply(*GOOD.records, delay=0.5)
+    vigie = serve(upstream, "max_connect_attempts 1")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(vigie.udp_socket()) for _ in range(50)]
+        for number, client in enumerate(clients):
+            client.send(dns.message.make_query(NAME.upper() if number % 2 else NAME, "A").to_wire())
+        for client in clients:
+            assert addresses(dns.message.from_wire(client.recv(512))) == ["192.0.2.80"]
+    assert upstream.asked(NAME) == ["udp"]
+
+
+# TCP
+
+
+@rfc(7766, "5", "UDP and TCP are both there, for clients and towards upstreams; TC leads to TCP")
+def test_both_transports(serve, upstream):
+    upstream.answers[NAME, "A"] = Reply(*GOOD.records, truncated=True)
+    vigie = serve(upstream)
+    for tcp in (False, True):
+        assert addresses(vigie.ask(NAME, tcp=tcp)) == ["192.0.2.80"]
+    assert "tcp" in upstream.asked(NAME)
+
+
+@rfc(7766, "6.2.1", "a client may send many queries on a connection without waiting; answers come when they are ready, in any order")
+@rfc(7766, "7", "and each is told by its id")
+def test_pipelined_clients(serve, upstream):
+    for number in range(20):
+        name = f"{number}.example.com."
+        upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.{number}", delay=1 if number == 0 else 0)
+    vigie = serve(upstream)
+    with socket.create_connection((vigie.address, vigie.port), PATIENCE) as connection:
+        for number in range(20):
+            wire = dns.message.make_query(f"{number}.example.com.", "A", id=number).to_wire()
+            connection.sendall(struct.pack("!H", len(wire)) + wire)
+        replies = [dns.message.from_wire(read_frame(connection)) for _ in range(20)]
+    assert sorted(reply.id for reply in replies) == list(range(20)) and replies[-1].id == 0
+    assert all(addresses(reply) == [f"192.0.2.{reply.id}"] for reply in replies)
+
+
+@rfc(7766, "6.2.1", "queries to an upstream share a connection, many at a time, with ids that differ while they wait")
+@rfc(7766, "6.2.1.1", "an upstream's replies are taken in any order")
+@rfc(7766, "6.2.2", "and one connection is enough")
+def test_pipelined_upstreams(serve, upstream):
+    for number in range(64):
+        name = f"{number}.example.com."
+        upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.{number}", delay=0.4 + (number * 7 % 64) / 200)
+    vigie = serve(upstream, "force_tcp\n max_connect_attempts 1", "workers 1")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(vigie.udp_socket()) for _ in range(64)]
+        for number, client in enumerate(clients):
+            client.send(dns.message.make_query(f"{number}.example.com.", "A").to_wire())
+        for number, client in enumerate(clients):
+            assert addresses(dns.message.from_wire(client.recv(512))) == [f"192.0.2.{number}"]
+    assert upstream.connections["tcp"] == 1 and upstream.deepest > 32
+    assert len({query.id for *_, query in upstream.log}) == 64
+
+
+@rfc(7766, "6.2.4", "what was not answered when a connection closed is asked again on another one")
+@pytest.mark.parametrize("fault", [dict(reset=True), dict(drop=True)], ids=["RST", "FIN"])
+def test_unanswered_is_asked_again(serve, upstream, fault):
+    upstream.answers["first.example.", "A"] = GOOD
+    upstream.answers[NAME, "A"] = [Reply(**fault), GOOD]
+    vigie = serve(upstream, "force_tcp", "workers 1")
+    vigie.ask("first.example.")
+    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"] and upstream.connections["tcp"] == 2
+
+
+@rfc(7766, "6.2.3", "connections stay open between queries, and a server closes them when they are idle")
+def test_idle_clients(start, upstream):
+    upstream.answers[NAME, "A"] = GOOD
+    vigie = start(f".:PORT {{\n bind 127.0.0.1\n timeouts {{\n idle 1s\n }}\n forward . {upstream.text}\n}}\n")
+    wire = dns.message.make_query(NAME, "A").to_wire()
+    with socket.create_connection((vigie.address, vigie.port), PATIENCE) as connection:
+        for _ in range(3):
+            connection.sendall(struct.pack("!H", len(wire)) + wire)
+            assert addresses(dns.message.from_wire(read_frame(connection))) == ["192.0.2.80"]
+        assert connection.recv(1) == b""
+
+
+@rfc(7766, "8", "a message may come in several segments, and several messages in one")
+@pytest.mark.parametrize("pieces", ["split", "together"])
+def test_segments(serve, upstream, pieces):
+    upstream.answers[NAME, "A"] = Reply(*GOOD.records, drip=0.005)
+    vigie = serve(upstream, "force_tcp")
+    wire = dns.message.make_query(NAME, "A").to_wire()
+    frame = struct.pack("!H", len(wire)) + wire
+    with socket.create_connection((vigie.address, vigie.port), PATIENCE) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for part in ([frame[:1], frame[1:5], frame[5:]] if pieces == "split" else [frame * 3]):
+            connection.sendall(part)
+        for _ in range(1 if pieces == "split" else 3):
+            assert addresses(dns.message.from_wire(read_frame(connection))) == ["192.0.2.80"]
+
+
+# Extended errors
+
+
+@rfc(8914, "2", "an extended error comes only to clients with EDNS, changes neither rcode nor records, and its text has no end mark")
+@rfc(8914, "4.23", "EDE 22: No Reachable Authority")
+def test_extended_errors(serve, upstream):
+    upstream.answers[NAME, "A"] = Reply(drop=True)
+    vigie = serve(upstream)
+    assert vigie.ask(NAME).edns == -1
+    message = vigie.ask(NAME, size=1232)
+    code, text = error_of(message)
+    assert (message.rcode(), code) == (dns.rcode.SERVFAIL, 22) and text.startswith(upstream.text) and "\0" not in text
+
+
+@rfc(8914, "4.24", "EDE 23: Network Error")
+def test_network_error(serve):
+    closed = free_port()
+    code, text = error_of(serve(f"127.0.0.1:{closed}").ask(NAME, size=1232))
+    assert code in (22, 23) and f"127.0.0.1:{closed}" in text
+
+
+@rfc(8914, "3", "an upstream's extended error is passed on, with its source")
+def test_errors_of_upstreams(serve, upstream):
+    for code in (0, 6, 18, 24, 4711):
+        name = f"e{code}.example.com."
+        upstream.answers[name, "A"] = Reply(rcode="SERVFAIL", error=(code, "because"))
+        message = serve(upstream).ask(name, size=1232)
+        assert message.rcode() == dns.rcode.SERVFAIL
+        assert error_of(message) == (code, f"{upstream.text}: rcode 2, because")
+
+
+@rfc(8914, "3", "where there is no room for the text it is left out before anything that the answer needs")
+def test_no_room_for_a_text(start, upstream):
+    full = [f"{NAME} 60 IN A 192.0.2.{number}" for number in range(100)]
+    upstream.answers[NAME, "A"] = Reply(*[record.replace(" 60 ", " 1 ") for record in full])
+    vigie = start(f".:PORT {{\n bind 127.0.0.1\n cache {{\n success 9984 3600 0\n }}\n forward . {upstream.text}\n}}\n")
+    vigie.ask(NAME, size=512)
+    upstream.answers[NAME, "A"] = Reply(rcode="SERVFAIL")
+    stale = []
+    vigie.wait_until(lambda: stale.append(vigie.ask(NAME, size=512)) or stale[-1].answer[0].ttl == 30, "a stale answer")
+    assert len(stale[-1].to_wire()) <= 512 and len(addresses(stale[-1])) == (512 - 12 - 21 - 11) // 16
+
+
+# Fragments
+
+
+@rfc(9715, "3.2", "upstreams are told a size that needs no fragments: 1232, whatever a client says")
+@rfc(9715, "3.1", "and answers have no more than that")
+def test_sizes_without_fragments(serve, upstream):
+    upstream.answers[NAME, "A"] = Reply(*(f"{NAME} 60 IN A 192.0.2.{number}" for number in range(250)), truncated=True)
+    vigie = serve(upstream)
+    for size in (512, 1232, 1400, 4096, 65535):
+        wire = vigie.exchange_wire(dns.message.make_query(NAME, "A", use_edns=0, payload=size).to_wire())
+        assert len(wire) <= min(size, 1232) and wire[2] & 2
+    assert {query.payload for *_, query in upstream.log} == {1232}
+
+
+@rfc(9715, "3.2", "where UDP brings no reply, TCP is tried")
+def test_tcp_where_udp_is_silent(serve, upstream):
+    upstream.answers[NAME, "A"] = Reply(*GOOD.records, only="tcp")
+    vigie = serve(upstream, "max_fails 0")
+    vigie.wait_until(lambda: addresses(vigie.ask(NAME)) == ["192.0.2.80"], "an answer by TCP")
+    assert "udp" in upstream.asked(NAME) and "tcp" in upstream.asked(NAME)
