@@ -115,8 +115,20 @@ struct vigie_block {
 				  struct vigie_zone **zone);
 };
 
+/* What else a directive is in the chain. */
+enum vigie_role {
+	VIGIE_ROLE_ANY,
+	VIGIE_ROLE_MEMORY, /* it answers out of memory what this server knows itself, and looks at nothing
+			    * else
+			    */
+	VIGIE_ROLE_HOLDER  /* it holds other servers' answers, never this one's: those of VIGIE_ROLE_MEMORY
+			    * that  stand right behind it are asked first, which gives the same answers for less
+			    */
+};
+
 struct vigie_directive {
 	const char *name;
+	enum vigie_role role;
 
 	/* Reads all statements of this name in one block, in file order (at least one), and makes the
 	 * instance; it may be NULL when the directive only sets the block up. No I/O but reading files.

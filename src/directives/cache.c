@@ -220,6 +220,7 @@ static void answered(void *instance, struct vigie_request *request)
 
 const struct vigie_directive vigie_directive_cache = {
 	.name = "cache",
+	.role = VIGIE_ROLE_HOLDER,
 	.setup = setup,
 	.start = start,
 	.stop = stop,

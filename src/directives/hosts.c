@@ -420,6 +420,7 @@ static void metrics(void *instance, struct vigie_metrics *metrics)
 
 const struct vigie_directive vigie_directive_hosts = {
 	.name = "hosts",
+	.role = VIGIE_ROLE_MEMORY,
 	.setup = setup,
 	.start = start,
 	.stop = stop,

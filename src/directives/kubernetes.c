@@ -399,6 +399,7 @@ static bool ready(void *instance)
 
 const struct vigie_directive vigie_directive_kubernetes = {
 	.name = "kubernetes",
+	.role = VIGIE_ROLE_MEMORY,
 	.setup = setup,
 	.start = start,
 	.stop = stop,

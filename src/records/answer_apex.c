@@ -41,7 +41,7 @@ struct fronts {
 	const struct vigie_view *view;
 	size_t local; /* index of the address that is looked at */
 	bool walks;   /* its services are being walked through */
-	struct reverse_walk walk;
+	struct slots_walk walk;
 	const struct blob *blob;
 };
 

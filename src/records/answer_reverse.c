@@ -52,7 +52,7 @@ static bool write_endpoint(const struct lookup *lookup, const struct entry *entr
 /* The service whose cluster address it is wins over those that have it as an endpoint's. */
 static bool write_service(const struct lookup *lookup, const uint8_t *address)
 {
-	struct reverse_walk walk;
+	struct slots_walk walk;
 	const struct entry *entry;
 	bool cluster;
 
@@ -69,7 +69,7 @@ static bool write_service(const struct lookup *lookup, const uint8_t *address)
 
 static bool write_endpoints(const struct lookup *lookup, const uint8_t *address)
 {
-	struct reverse_walk walk;
+	struct slots_walk walk;
 	const struct entry *entry;
 	bool cluster;
 	bool any = false;

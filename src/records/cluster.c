@@ -54,15 +54,13 @@ struct vigie_cluster *vigie_cluster_new(struct vigie_records *records,
 
 void vigie_cluster_free(struct vigie_cluster *cluster)
 {
-	struct cds_lfht_iter iter;
 	struct entry *entry;
 
 	if (!cluster)
 		return;
 	vigie_table_free(cluster->records, cluster->slices, VIGIE_BYTES_SLICES);
 	vigie_table_free(cluster->records, cluster->pods, VIGIE_BYTES_PODS);
-	cds_lfht_for_each_entry(cluster->records->services, &iter, entry, node)
-	{
+	for (uint32_t at = 0; (entry = slots_each(cluster->records->services, &at)) != NULL;) {
 		if (!entry->holding)
 			continue;
 		vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, entry->holding->service);

@@ -60,7 +60,7 @@ static void hide_address(struct vigie_cluster *cluster, const struct entry *entr
 
 static void forget_entry(struct vigie_cluster *cluster, struct entry *entry)
 {
-	cds_lfht_del(cluster->records->services, &entry->node);
+	vigie_table_remove_entry(cluster->records, entry);
 	vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, entry->holding);
 	entry->space->users--;
 	vigie_piece_retire(cluster->records, VIGIE_BYTES_SERVICES, entry);

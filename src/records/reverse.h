@@ -1,31 +1,17 @@
-/* Which services have an address: what PTR records are found by. An open-addressed table of one word for each
- * pair of address and service; the address itself stands in the service's blob alone. */
+/* Which services have an address: what PTR records are found by. A table (slots.h) of all pairs of address
+ * and service; the address itself stands in the service's blob alone. */
 #ifndef REVERSE_H
 #define REVERSE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "slots.h"
 
-#include "vigie/status.h"
-
-struct blob;
-struct entry;
-struct vigie_records;
-
-/* A walk over the services that may have an address. */
-struct reverse_walk {
-	const struct reverse *table;
-	uint64_t tag;
-	uint32_t at; /* the next slot */
-};
-
-void vigie_reverse_begin(struct reverse_walk *walk, const struct vigie_records *records,
+/* Walks over the services that may have an address. */
+void vigie_reverse_begin(struct slots_walk *walk, const struct vigie_records *records,
 			 const uint8_t *address);
 
 /* The next service; NULL at the end. `cluster`: the address is the one that the cluster gave the service,
  * else an endpoint's. It MAY have the address: its blob says whether it has. */
-const struct entry *vigie_reverse_next(struct reverse_walk *walk, bool *cluster);
+const struct entry *vigie_reverse_next(struct slots_walk *walk, bool *cluster);
 
 /* The writer's part. */
 

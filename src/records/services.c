@@ -135,12 +135,11 @@ void vigie_store_delete_service(struct vigie_cluster *cluster, const char *names
 
 void vigie_store_sweep_services(struct vigie_cluster *cluster)
 {
-	struct cds_lfht_iter iter;
 	struct entry *entry;
 
-	cds_lfht_for_each_entry(cluster->records->services, &iter, entry,
-				node) if (entry->holding && entry->holding->service &&
-					  entry->holding->service->seen !=
-						  cluster->generation[VIGIE_KIND_SERVICE])
-		drop_service(cluster, entry);
+	for (uint32_t at = 0; (entry = slots_each(cluster->records->services, &at)) != NULL;) {
+		if (entry->holding && entry->holding->service &&
+		    entry->holding->service->seen != cluster->generation[VIGIE_KIND_SERVICE])
+			drop_service(cluster, entry);
+	}
 }

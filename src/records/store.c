@@ -197,13 +197,17 @@ struct entry *vigie_store_entry(struct vigie_cluster *cluster, const uint8_t *ke
 		vigie_store_drop_space(cluster, space);
 		goto fail;
 	}
-	space->users++;
 	entry->space = space;
 	entry->holding = holding;
 	holding->entry = entry;
 	entry->key_length = (uint8_t)length;
 	memcpy(entry->key, key, length);
-	vigie_table_add_entry(cluster->records, entry);
+	if (vigie_table_add_entry(cluster->records, entry) != VIGIE_OK) {
+		vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, entry);
+		vigie_store_drop_space(cluster, space);
+		goto fail;
+	}
+	space->users++;
 	return entry;
 fail:
 	vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, holding);

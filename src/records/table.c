@@ -22,20 +22,6 @@ struct garbage {
  * stored last with release, orders all others for the C memory model (it is free on x86-64 and lets
  * ThreadSanitizer see it). */
 
-struct label_key {
-	const uint8_t *bytes;
-	size_t length;
-};
-
-static int match_entry(struct cds_lfht_node *node, const void *key)
-{
-	const struct entry *entry = caa_container_of(node, struct entry, node);
-	const struct label_key *label = key;
-
-	entry_blob(entry);
-	return entry->key_length == label->length && vigie_name_same(entry->key, label->bytes, label->length);
-}
-
 static int match_space(struct cds_lfht_node *node, const void *key)
 {
 	const struct space *space = caa_container_of(node, struct space, node);
@@ -79,10 +65,9 @@ struct vigie_records *vigie_records_new(void)
 	if (!records)
 		return NULL;
 	pthread_mutex_init(&records->publishing, NULL);
-	records->services = vigie_table_new();
 	records->spaces = vigie_table_new();
 	records->pods = vigie_table_new();
-	if (!records->services || !records->spaces || !records->pods) {
+	if (!records->spaces || !records->pods) {
 		vigie_records_free(records);
 		return NULL;
 	}
@@ -117,15 +102,15 @@ void vigie_table_free(struct vigie_records *records, struct cds_lfht *table, enu
 
 void vigie_records_free(struct vigie_records *records)
 {
-	struct cds_lfht_iter iter;
 	struct entry *entry;
 
 	if (!records)
 		return;
-	if (records->services)
-		cds_lfht_for_each_entry(records->services, &iter, entry, node)
-			vigie_piece_retire(records, VIGIE_BYTES_ANSWERS, (void *)(uintptr_t)entry->blob);
-	vigie_table_free(records, records->services, VIGIE_BYTES_SERVICES);
+	for (uint32_t at = 0; (entry = slots_each(records->services, &at)) != NULL;) {
+		vigie_piece_retire(records, VIGIE_BYTES_ANSWERS, (void *)(uintptr_t)entry->blob);
+		vigie_piece_retire(records, VIGIE_BYTES_SERVICES, entry);
+	}
+	vigie_piece_retire(records, VIGIE_BYTES_SERVICES, records->services);
 	vigie_piece_retire(records, VIGIE_BYTES_ADDRESSES, records->reverse);
 	vigie_table_free(records, records->spaces, VIGIE_BYTES_NAMESPACES);
 	vigie_table_free(records, records->pods, VIGIE_BYTES_PODS);
@@ -150,13 +135,16 @@ void vigie_records_count(const struct vigie_records *records, struct vigie_recor
 
 struct entry *vigie_table_find(const struct vigie_records *records, const uint8_t *key, size_t length)
 {
-	const struct label_key label = {key, length};
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
+	struct slots_walk walk;
+	struct entry *entry;
+	bool flag;
 
-	cds_lfht_lookup(records->services, vigie_hash(key, length), match_entry, &label, &iter);
-	node = cds_lfht_iter_get_node(&iter);
-	return node ? caa_container_of(node, struct entry, node) : NULL;
+	slots_begin(&walk, &records->services, vigie_hash(key, length));
+	while ((entry = slots_next(&walk, &flag)) != NULL) {
+		if (entry->key_length == length && vigie_name_same(entry->key, key, length))
+			return entry;
+	}
+	return NULL;
 }
 
 struct space *vigie_table_find_space(const struct vigie_records *records, const uint8_t *label)
@@ -208,11 +196,27 @@ enum vigie_status vigie_records_pod_namespace(const struct vigie_records *record
 	return VIGIE_OK;
 }
 
-void vigie_table_add_entry(struct vigie_records *records, struct entry *entry)
+static void fill_services(const struct vigie_records *records, struct slots *table)
 {
-	cds_lfht_node_init(&entry->node);
-	__atomic_store_n(&entry->blob, NULL, __ATOMIC_RELEASE);
-	cds_lfht_add(records->services, vigie_hash(entry->key, entry->key_length), &entry->node);
+	const struct entry *entry;
+
+	for (uint32_t at = 0; (entry = slots_each(records->services, &at)) != NULL;)
+		slots_add(table, vigie_hash(entry->key, entry->key_length), entry, false);
+}
+
+enum vigie_status vigie_table_add_entry(struct vigie_records *records, struct entry *entry)
+{
+	enum vigie_status status =
+		slots_reserve(records, &records->services, VIGIE_BYTES_SERVICES, 1, fill_services);
+
+	if (!status)
+		slots_add(records->services, vigie_hash(entry->key, entry->key_length), entry, false);
+	return status;
+}
+
+void vigie_table_remove_entry(struct vigie_records *records, const struct entry *entry)
+{
+	slots_remove(records->services, vigie_hash(entry->key, entry->key_length), entry, false);
 }
 
 void vigie_table_add_space(struct vigie_records *records, struct space *space)

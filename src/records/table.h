@@ -11,6 +11,7 @@
 #include <urcu/rculfhash.h>
 
 #include "blob.h"
+#include "slots.h"
 #include "vigie/name.h"
 #include "vigie/records.h"
 
@@ -28,7 +29,6 @@ struct holding;
 
 /* A service's place in the table: stays the same while the writer knows anything of the service. */
 struct entry {
-	struct cds_lfht_node node;
 	const struct blob *blob; /* atomic; NULL: the service does not exist for DNS */
 	struct space *space;
 	struct holding *holding; /* the writer's */
@@ -47,8 +47,8 @@ struct pod_address {
 struct garbage;
 
 struct vigie_records {
-	struct cds_lfht *services;
-	struct reverse *reverse; /* atomic: services by address (reverse.h) */
+	struct slots *services; /* atomic: by their keys */
+	struct slots *reverse;  /* atomic: by their addresses (reverse.h) */
 	struct cds_lfht *spaces;
 	struct cds_lfht *pods;
 	uint32_t serial; /* atomic, as all below */
@@ -93,7 +93,9 @@ struct cds_lfht *vigie_table_new(void);
 /* Frees a table (NULL is allowed) and, later, its nodes, which begin with their cds_lfht_node. */
 void vigie_table_free(struct vigie_records *records, struct cds_lfht *table, enum vigie_bytes bytes);
 
-void vigie_table_add_entry(struct vigie_records *records, struct entry *entry);
+/* VIGIE_ENOMEM */
+enum vigie_status vigie_table_add_entry(struct vigie_records *records, struct entry *entry);
+void vigie_table_remove_entry(struct vigie_records *records, const struct entry *entry);
 void vigie_table_add_space(struct vigie_records *records, struct space *space);
 void vigie_table_add_pod(struct vigie_records *records, struct pod_address *pod);
 

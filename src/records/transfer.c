@@ -31,7 +31,7 @@ struct transfer {
 static enum vigie_status pin(struct transfer *transfer)
 {
 	struct vigie_records *records = (struct vigie_records *)(uintptr_t)transfer->view->records;
-	struct cds_lfht_iter iter;
+	const struct slots *services;
 	struct entry *entry;
 	size_t capacity = 0;
 	enum vigie_status status = VIGIE_OK;
@@ -41,21 +41,21 @@ static enum vigie_status pin(struct transfer *transfer)
 	pthread_mutex_lock(&records->publishing);
 	rcu_thread_online();
 	transfer->serial = __atomic_load_n(&records->serial, __ATOMIC_RELAXED);
-	cds_lfht_for_each_entry(records->services, &iter, entry, node)
-	{
+	services = __atomic_load_n(&records->services, __ATOMIC_ACQUIRE);
+	for (uint32_t at = 0; (entry = slots_each(services, &at)) != NULL;) {
 		const struct blob *blob = entry_blob(entry);
 
 		if (!blob || !space_exposed(entry->space))
 			continue;
 		if (transfer->count == capacity) {
 			size_t more = capacity ? 2 * capacity : 256;
-			struct pinned *services = reallocarray(transfer->services, more, sizeof(*services));
+			struct pinned *pinned = reallocarray(transfer->services, more, sizeof(*pinned));
 
-			if (!services) {
+			if (!pinned) {
 				status = VIGIE_ENOMEM;
 				break;
 			}
-			transfer->services = services;
+			transfer->services = pinned;
 			capacity = more;
 		}
 		transfer->services[transfer->count++] = (struct pinned){.entry = entry, .blob = blob};

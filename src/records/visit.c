@@ -167,8 +167,7 @@ enum vigie_status vigie_cluster_visit(struct vigie_cluster *cluster, vigie_clust
 				(object.namespace && visitor(argument, VIGIE_KIND_NAMESPACE, &object)));
 		vigie_arena_reset(visit.arena);
 	}
-	cds_lfht_for_each_entry(cluster->records->services, &iter, entry, node)
-	{
+	for (uint32_t at = 0; (entry = slots_each(cluster->records->services, &at)) != NULL;) {
 		if (entry->holding && entry->holding->service)
 			good = good && visit_service(&visit, entry);
 		vigie_arena_reset(visit.arena);

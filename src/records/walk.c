@@ -46,12 +46,12 @@ static void show(const struct entry *entry, const struct blob *blob, vigie_recor
 void vigie_records_walk(const struct vigie_records *records, const char *namespace, const char *name,
 			vigie_records_show *callback, void *argument)
 {
-	struct cds_lfht_iter iterator;
+	const struct slots *services;
 	const struct entry *entry;
 
 	rcu_read_lock();
-	cds_lfht_for_each_entry(records->services, &iterator, entry, node)
-	{
+	services = __atomic_load_n(&records->services, __ATOMIC_ACQUIRE);
+	for (uint32_t at = 0; (entry = slots_each(services, &at)) != NULL;) {
 		const struct blob *blob = entry_blob(entry);
 
 		if (blob && is_wanted(entry->key, name) &&

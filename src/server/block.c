@@ -78,11 +78,29 @@ bool block_notify(const struct block *block, const struct vigie_name *origin, co
 	return false;
 }
 
+/* What this server knows itself is asked for before what it holds of others (VIGIE_ROLE_HOLDER): a name of
+ * the cluster is never in the cache, so that looking there first would be for nothing. */
+static void put_memory_first(struct block *block)
+{
+	struct link *chain = block->chain;
+
+	for (size_t i = 0; i + 1 < block->chain_count; i++) {
+		if (chain[i].directive->role == VIGIE_ROLE_HOLDER &&
+		    chain[i + 1].directive->role == VIGIE_ROLE_MEMORY) {
+			struct link holder = chain[i];
+
+			chain[i] = chain[i + 1];
+			chain[i + 1] = holder;
+		}
+	}
+}
+
 void block_plan(struct block *block)
 {
 	size_t hook = 0;
 	size_t next = block->chain_count;
 
+	put_memory_first(block);
 	for (size_t i = 0; i < block->chain_count; i++) {
 		block->chain[i].hook = hook;
 		if (block->chain[i].directive->answered)
@@ -129,9 +147,9 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 		if (set_up(block, vigie_directives[i], statements, error))
 			goto fail;
 	}
+	block_plan(block);
 	for (size_t i = 0; i < block->chain_count; i++)
 		names[i] = block->chain[i].directive->name;
-	block_plan(block);
 	block->setup.chain = names;
 	block->setup.chain_count = block->chain_count;
 	return block;

@@ -74,6 +74,10 @@ static void answered(void *instance, struct vigie_request *request)
 static const struct vigie_directive both = {.name = "both", .serve = serve, .answered = answered};
 static const struct vigie_directive hears = {.name = "hears", .answered = answered};
 static const struct vigie_directive serves = {.name = "serves", .serve = serve};
+static const struct vigie_directive memory = {
+	.name = "memory", .serve = serve, .answered = answered, .role = VIGIE_ROLE_MEMORY};
+static const struct vigie_directive holder = {
+	.name = "holder", .serve = serve, .answered = answered, .role = VIGIE_ROLE_HOLDER};
 
 struct block *scene_block(const char *zone, const char *chain)
 {
@@ -83,7 +87,11 @@ struct block *scene_block(const char *zone, const char *chain)
 	assert_true(block_count < BLOCKS_MAX);
 	*block = (struct block){.chain = links[block_count], .chain_count = strlen(chain)};
 	for (size_t i = 0; i < block->chain_count; i++) {
-		if (chain[i] >= 'a')
+		if (chain[i] == PART_MEMORY || chain[i] == PART_HOLDER)
+			block->chain[i] =
+				(struct link){.directive = chain[i] == PART_MEMORY ? &memory : &holder,
+					      .instance = &parts[chain[i] - 'a']};
+		else if (chain[i] >= 'a')
 			block->chain[i] =
 				(struct link){.directive = &both, .instance = &parts[chain[i] - 'a']};
 		else if (chain[i] >= 'A')

@@ -10,7 +10,9 @@
 enum {
 	PARTS_MAX = 8,   /* directives of a scene */
 	BLOCKS_MAX = 12, /* blocks of a scene */
-	CLIENT_PORT = 40000
+	CLIENT_PORT = 40000,
+	PART_MEMORY = 'g', /* these two letters in a chain are directives with these roles */
+	PART_HOLDER = 'h'
 };
 
 struct part;

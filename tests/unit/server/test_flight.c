@@ -32,6 +32,22 @@ static void test_hooks(void **state)
 	assert_string_equal(scene_notes(), "b <a");
 }
 
+/* What is held of others' answers is looked at after what this server knows, if nothing stands between. */
+static void test_memory_first(void **state)
+{
+	scene_block("org.", "ahgb");
+	parts['g' - 'a'].act = answer_mark;
+	assert_true(scene_ask("example.org.", ""));
+	assert_string_equal(scene_notes(), "a g <a");
+	parts['g' - 'a'].act = NULL;
+	parts[1].act = answer_mark;
+	assert_true(scene_ask("example.org.", ""));
+	assert_string_equal(scene_notes(), "a g h b <h <g <a");
+	scene_block("net.", "hagb");
+	assert_true(scene_ask("example.net.", ""));
+	assert_string_equal(scene_notes(), "h a g b <g <a <h");
+}
+
 static void test_first_answers(void **state)
 {
 	scene_block("org.", "ab");
@@ -299,6 +315,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, scene_setup, scene_teardown),
+		cmocka_unit_test_setup_teardown(test_memory_first, scene_setup, scene_teardown),
 		cmocka_unit_test_setup_teardown(test_hooks, scene_setup, scene_teardown),
 		cmocka_unit_test_setup_teardown(test_first_answers, scene_setup, scene_teardown),
 		cmocka_unit_test_setup_teardown(test_nobody_answers, scene_setup, scene_teardown),

@@ -1,0 +1,102 @@
+/* Open-addressed tables of entries: one word for each place, which holds a piece of the hash, the entry's
+ * address and a flag. What an entry is found by stands in the entry (or its blob) alone, which the reader
+ * looks at anyway. Readers are RCU; the writer replaces the whole table when it is too small, too empty or
+ * too worn. */
+#ifndef SLOTS_H
+#define SLOTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vigie/records.h"
+#include "vigie/status.h"
+
+struct entry;
+struct vigie_records;
+
+struct slots {
+	uint32_t size;
+	uint32_t live; /* the writer's, as the next */
+	uint32_t used; /* live slots and those that are gone */
+	uint64_t words[];
+};
+
+/* A word holds 15 bits of the hash, 48 bits of the entry's address and the flag. An address of 52 bits,
+ * aligned to 16 bytes as malloc gives it, fits: no system hands out more unless it is asked to. */
+enum {
+	SLOT_TAG_SHIFT = 49,
+	SLOT_ENTRY_SHIFT = 3 /* the entry's address without its four lowest bits stands above the flag */
+};
+
+enum {
+	SLOT_EMPTY = 0,
+	SLOT_GONE = 1, /* something was removed: the search goes on behind it */
+	SLOT_FLAG = 1
+};
+
+/* A walk over the entries that may have a hash. */
+struct slots_walk {
+	const struct slots *table;
+	uint64_t tag;
+	uint32_t at; /* the next slot */
+};
+
+static inline uint32_t slots_first(const struct slots *table, uint64_t hash)
+{
+	return (uint32_t)((hash & UINT32_MAX) * table->size >> 32);
+}
+
+static inline uint32_t slots_after(const struct slots *table, uint32_t at)
+{
+	return at + 1 == table->size ? 0 : at + 1;
+}
+
+static inline struct entry *slots_entry(uint64_t word)
+{
+	const uint64_t tag = UINT64_MAX << SLOT_TAG_SHIFT;
+
+	return (struct entry *)(uintptr_t)((word & ~tag & ~(uint64_t)SLOT_FLAG) << SLOT_ENTRY_SHIFT);
+}
+
+/* `table` is where the table is published; NULL there is an empty one. */
+static inline void slots_begin(struct slots_walk *walk, struct slots *const *table, uint64_t hash)
+{
+	walk->table = __atomic_load_n(table, __ATOMIC_ACQUIRE);
+	walk->tag = hash >> SLOT_TAG_SHIFT;
+	walk->at = walk->table ? slots_first(walk->table, hash) : 0;
+}
+
+/* The next entry that may be meant; NULL at the end. */
+static inline struct entry *slots_next(struct slots_walk *walk, bool *flag)
+{
+	while (walk->table) {
+		uint64_t word = __atomic_load_n(&walk->table->words[walk->at], __ATOMIC_ACQUIRE);
+
+		if (word == SLOT_EMPTY)
+			return NULL;
+		walk->at = slots_after(walk->table, walk->at);
+		if (word == SLOT_GONE || word >> SLOT_TAG_SHIFT != walk->tag)
+			continue;
+		*flag = word & SLOT_FLAG;
+		return slots_entry(word);
+	}
+	return NULL;
+}
+
+/* All entries, in no order: `at` is 0 at first. NULL at the end. */
+struct entry *slots_each(const struct slots *table, uint32_t *at);
+
+/* The writer's part. */
+
+/* Makes room for `more` additions. A table that is built anew is filled by `fill` and then published at
+ * `table`. Its bytes are counted as `bytes`. VIGIE_ENOMEM. */
+enum vigie_status slots_reserve(struct vigie_records *records, struct slots **table, enum vigie_bytes bytes,
+				size_t more,
+				void (*fill)(const struct vigie_records *records, struct slots *table));
+
+/* Adds an entry that is not there, for which room was reserved. */
+void slots_add(struct slots *table, uint64_t hash, const struct entry *entry, bool flag);
+void slots_remove(struct slots *table, uint64_t hash, const struct entry *entry, bool flag);
+
+#endif
