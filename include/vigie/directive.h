@@ -122,7 +122,8 @@ enum vigie_role {
 			    * else
 			    */
 	VIGIE_ROLE_HOLDER  /* it holds other servers' answers, never this one's: those of VIGIE_ROLE_MEMORY
-			    * that  stand right behind it are asked first, which gives the same answers for less
+			    * that  stand right behind it are asked first, which gives the same answers for
+			    * less
 			    */
 };
 

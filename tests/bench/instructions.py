@@ -29,9 +29,9 @@ WORKLOADS = ["clusterip", "nxdomain", "headless", "srv", "ptr", "cached", "cache
 COREFILES = {"plain": Vigie, "kubeadm": VigieKubeadm}
 TOLERANCE = 0.05
 SERVICES = 2000
-QUERIES = 7 * 64      # that wait in the socket at once: vigie reads full batches, however busy the machine is, and is
+QUERIES = 4 * 64      # that wait in the socket at once: vigie reads full batches, however busy the machine is, and is
                       # not overloaded yet
-ROUNDS = 20
+ROUNDS = 25
 COUNTED = "udp_turn*" # the function of server/udp.c that reads, answers and sends a batch; not what vigie does meanwhile
 PATIENCE = 60         # seconds; valgrind takes fifty times as long
 
@@ -60,14 +60,19 @@ class Valgrind:
         lines = [line.split() for name in ("udp", "udp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
         return sum(int(line[4].split(":")[1], 16) for line in lines if line[1].endswith(f":{self.vigie.port:04X}"))
 
-    def ask(self, questions: Path) -> None:
-        """Asks QUERIES at once: vigie sleeps until all have come."""
-        self.vigie.process.send_signal(signal.SIGSTOP)
-        status = Path(f"/proc/{self.vigie.process.pid}/stat")
-        while status.read_text().rsplit(")", 1)[1].split()[0] != "T":
+    def wait_for(self, state: str) -> None:
+        """Until all threads are in a state of /proc/PID/stat."""
+        threads = Path(f"/proc/{self.vigie.process.pid}/task")
+        while any((each / "stat").read_text().rsplit(")", 1)[1].split()[0] != state for each in threads.iterdir()):
             time.sleep(0.01)
+
+    def ask(self, questions: Path) -> None:
+        """Asks QUERIES at once: vigie is stopped until all have come."""
+        self.wait_for("S")  # it is done with those before
+        self.vigie.process.send_signal(signal.SIGSTOP)
+        self.wait_for("T")
         with subprocess.Popen([self.vigie.build / "tests/bench/generator", "-p", str(self.vigie.port), "-n", str(QUERIES),
-                               "-c", "7", "-q", "64", questions], stdout=subprocess.PIPE, text=True) as generator:
+                               "-c", str(QUERIES // 64), "-q", "64", questions], stdout=subprocess.PIPE, text=True) as generator:
             before, end = -1, time.monotonic() + PATIENCE
             while ((now := self.waiting()) != before or now == 0) and time.monotonic() < end:
                 before = now
