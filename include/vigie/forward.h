@@ -49,6 +49,17 @@ struct vigie_target {
  * otherwise. */
 enum vigie_status vigie_target_from_text(struct vigie_target *target, const char *text);
 
+enum { VIGIE_HOST_MAX = 256 /* bytes of a host name with its terminator */ };
+
+/* Reads TO of `forward` when it has a host name instead of an address; what is still missing of `target`
+ * comes from a look-up. VIGIE_EINVAL otherwise. */
+enum vigie_status vigie_target_from_host(struct vigie_target *target, char host[VIGIE_HOST_MAX],
+					 const char *text);
+
+/* Makes a target of what vigie_target_from_host read and an address of 4 or 16 bytes. */
+void vigie_target_set_address(struct vigie_target *target, const struct vigie_target *host,
+			      const uint8_t *address, size_t size);
+
 /* Adds the nameservers of a resolv.conf file to `targets`, up to VIGIE_UPSTREAMS_MAX in all. VIGIE_EIO when
  * it cannot be read (errno is set), VIGIE_ENOENT when it names none. */
 enum vigie_status vigie_targets_from_resolv_conf(struct vigie_target *targets, size_t *count,
@@ -96,8 +107,9 @@ struct vigie_upstreams;
 struct vigie_upstreams *vigie_upstreams_new(const struct vigie_forward_options *options);
 void vigie_upstreams_free(struct vigie_upstreams *group);
 
-/* Makes these the group's members; those that were so before keep what is known of them. Any thread.
- * VIGIE_ENOMEM: unchanged. */
+/* Makes these the group's members, one that comes twice is one; those that were so before keep what is known
+ * of them, and questions under way go on with those that they began with. Any thread. VIGIE_ENOMEM:
+ * unchanged. */
 enum vigie_status vigie_upstreams_set(struct vigie_upstreams *group, const struct vigie_target *targets,
 				      size_t count);
 
@@ -136,6 +148,25 @@ void vigie_upstreams_count(struct vigie_upstreams *group, struct vigie_group_cou
  * when memory is out. */
 struct vigie_prober *vigie_prober_new(uv_loop_t *loop, struct vigie_upstreams *group);
 void vigie_prober_close(struct vigie_prober *prober);
+
+/* Looks the addresses of a host name up, again and again, at least twice a minute. */
+struct vigie_resolver;
+
+/* An address of a host. */
+struct vigie_resolved {
+	size_t size; /* 4 or 16 bytes */
+	uint8_t bytes[16];
+};
+
+/* The addresses are others than before: `count` of them, at least one and at most VIGIE_UPSTREAMS_MAX, in an
+ * order that does not change. Those that were there stay when a look-up fails or finds none. */
+typedef void vigie_resolver_changed(void *argument, const struct vigie_resolved *addresses, size_t count);
+
+/* Asks the members of `servers`, of which it takes a reference, from now on until it is closed; in the loop's
+ * thread. `host` is a name that vigie_target_from_host takes. NULL when memory is out. */
+struct vigie_resolver *vigie_resolver_new(uv_loop_t *loop, struct vigie_upstreams *servers, const char *host,
+					  vigie_resolver_changed *changed, void *argument);
+void vigie_resolver_close(struct vigie_resolver *resolver);
 
 struct vigie_exchanger;
 

@@ -73,6 +73,7 @@ static void stop(void *instance)
 	for (struct rule *rule = forward->first; rule; rule = rule->after) {
 		vigie_prober_close(rule->prober);
 		rule->prober = NULL;
+		forward_sources_stop(&rule->sources);
 	}
 }
 
@@ -82,7 +83,8 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 
 	for (struct rule *rule = forward->first; rule; rule = rule->after) {
 		rule->prober = vigie_prober_new(block->process->loop, rule->upstreams);
-		if (!rule->prober) {
+		if (!rule->prober ||
+		    forward_sources_start(&rule->sources, rule->upstreams, block->process->loop)) {
 			stop(forward);
 			return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 		}
@@ -235,6 +237,17 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	return ask(forward, rule, request);
 }
 
+static bool ready(void *instance)
+{
+	const struct forward *forward = instance;
+
+	for (const struct rule *rule = forward->first; rule; rule = rule->after) {
+		if (!forward_sources_ready(&rule->sources))
+			return false;
+	}
+	return true;
+}
+
 static void metrics(void *instance, struct vigie_metrics *scrape)
 {
 	const struct forward *forward = instance;
@@ -251,4 +264,5 @@ const struct vigie_directive vigie_directive_forward = {
 	.free = free_forward,
 	.serve = serve,
 	.metrics = metrics,
+	.ready = ready,
 };

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "forward_sources.h"
 #include "vigie/directive.h"
 #include "vigie/forward.h"
 
@@ -20,9 +21,8 @@ struct rule {
 	bool next_on_nodata;     /* and after one without an answer */
 	uint64_t max_concurrent; /* 0: no bound */
 	atomic_uint_fast64_t concurrent;
-	_Atomic uint64_t rejected;   /* because of max_concurrent */
-	const struct vigie_word *to; /* borrowed */
-	size_t to_count;
+	_Atomic uint64_t rejected; /* because of max_concurrent */
+	struct forward_sources sources;
 	struct vigie_upstreams *upstreams; /* owned */
 	struct vigie_prober *prober;
 };
@@ -30,10 +30,6 @@ struct rule {
 /* Reads one statement of `forward`. */
 enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block,
 				    const struct vigie_statement *statement, struct vigie_error *error);
-
-/* Collects the upstreams that TO names, files read anew. `error` names the word at fault. */
-enum vigie_status forward_rule_targets(const struct rule *rule, struct vigie_target *targets, size_t *count,
-				       struct vigie_error *error);
 
 struct vigie_metrics;
 

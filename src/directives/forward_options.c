@@ -1,6 +1,5 @@
 /* The options of `forward`. */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <string.h>
 
 #include "directives.h"
@@ -24,43 +23,6 @@ typedef enum vigie_status read_option(struct reader *reader, const struct vigie_
 static enum vigie_status no_memory(struct vigie_error *error)
 {
 	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
-static enum vigie_status add_target(struct vigie_target *targets, size_t *count,
-				    const struct vigie_word *word, struct vigie_error *error)
-{
-	if (strncmp(word->text, "https://", 8) == 0)
-		return vigie_word_error(error, word, "upstream '%s': its transport is not supported yet",
-					word->text);
-	if (*count == VIGIE_UPSTREAMS_MAX)
-		return vigie_word_error(error, word, "'%s' is one of more than %d upstreams", word->text,
-					VIGIE_UPSTREAMS_MAX);
-	if (vigie_target_from_text(&targets[*count], word->text) == VIGIE_OK) {
-		(*count)++;
-		return VIGIE_OK;
-	}
-	switch (vigie_targets_from_resolv_conf(targets, count, word->text)) {
-	case VIGIE_OK:
-		return VIGIE_OK;
-	case VIGIE_ENOENT:
-		return vigie_word_error(error, word, "file '%s' names no nameserver", word->text);
-	default:
-		return vigie_word_error(
-			error, word,
-			"'%s' is neither an IP address nor a file like resolv.conf that can be read (%s)",
-			word->text, strerror(errno));
-	}
-}
-
-enum vigie_status forward_rule_targets(const struct rule *rule, struct vigie_target *targets, size_t *count,
-				       struct vigie_error *error)
-{
-	enum vigie_status status = VIGIE_OK;
-
-	*count = 0;
-	for (size_t i = 0; i < rule->to_count && !status; i++)
-		status = add_target(targets, count, &rule->to[i], error);
-	return status;
 }
 
 static enum vigie_status read_except(struct reader *reader, const struct vigie_statement *option)
@@ -286,6 +248,26 @@ static enum vigie_status read_health_check(struct reader *reader, const struct v
 	return status;
 }
 
+/* Whom to ask for the addresses of host names. */
+static enum vigie_status read_resolver(struct reader *reader, const struct vigie_statement *option)
+{
+	struct forward_sources *sources = &reader->rule->sources;
+	enum vigie_status status = vigie_statement_args(option, 1, VIGIE_UPSTREAMS_MAX, reader->error);
+
+	sources->resolver_count = 0;
+	for (size_t i = 0; i < option->arg_count && !status; i++) {
+		struct vigie_target *target = &sources->resolvers[sources->resolver_count++];
+
+		if (vigie_target_from_text(target, option->args[i].text) ||
+		    target->protocol != VIGIE_PROTOCOL_UDP)
+			return vigie_word_error(
+				reader->error, &option->args[i],
+				"'resolver' takes addresses such as 10.0.0.1 or 10.0.0.1:53, not '%s'",
+				option->args[i].text);
+	}
+	return status;
+}
+
 /* tls [CA] | CERT KEY [CA]. */
 static enum vigie_status read_tls(struct reader *reader, const struct vigie_statement *option)
 {
@@ -319,22 +301,30 @@ static enum vigie_status read_tls_servername(struct reader *reader, const struct
 	return VIGIE_OK;
 }
 
-/* Two names for one certificate are a mistake; and connections by TLS need some settings. */
-static enum vigie_status check_tls(struct reader *reader, const struct vigie_target *targets, size_t count)
+/* Two names for one certificate are a mistake; connections by TLS need some settings; and a host is known by
+ * its own name when no other is given. */
+static enum vigie_status check_tls(struct reader *reader)
 {
 	struct vigie_forward_options *options = &reader->rule->options;
+	struct forward_sources *sources = &reader->rule->sources;
 	struct vigie_error reason;
 	bool needed = false;
 
-	for (size_t i = 0; i < count; i++) {
-		needed = needed || targets[i].protocol == VIGIE_PROTOCOL_TLS ||
-			 targets[i].protocol == VIGIE_PROTOCOL_HTTPS;
-		if (targets[i].server_name[0] && options->tls_servername[0])
-			return vigie_word_error(reader->error, &reader->statement->name,
-						"upstream %s has a server name, '%s', and 'tls_servername' "
-						"gives another, '%s'",
-						targets[i].text, targets[i].server_name,
-						options->tls_servername);
+	for (size_t i = 0; i < sources->count; i++) {
+		struct forward_source *source = &sources->list[i];
+
+		if (source->kind == FORWARD_FILE || source->target.protocol == VIGIE_PROTOCOL_UDP)
+			continue;
+		needed = true;
+		if (source->target.server_name[0] && options->tls_servername[0])
+			return vigie_word_error(
+				reader->error, source->word,
+				"upstream '%s' has a server name, and 'tls_servername' gives another, '%s'",
+				source->word->text, options->tls_servername);
+		if (source->kind == FORWARD_HOST && !source->target.server_name[0] &&
+		    !options->tls_servername[0])
+			memcpy(source->target.server_name, source->host,
+			       strlen(source->host) - (source->host[strlen(source->host) - 1] == '.'));
 	}
 	if (needed && !options->tls) {
 		options->tls = vigie_forward_tls_new(NULL, NULL, NULL, &reason);
@@ -368,7 +358,7 @@ static enum vigie_status read_one(struct reader *reader, const struct vigie_stat
 		{"policy", read_policy},
 		{"prefer_udp", read_prefer_udp},
 		{"read_timeout", read_read_timeout},
-		{"resolver", NULL},
+		{"resolver", read_resolver},
 		{"source_address", read_source_address},
 		{"tls", read_tls},
 		{"tls_servername", read_tls_servername},
@@ -391,8 +381,6 @@ enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block
 {
 	struct reader reader = {.block = block, .statement = statement, .rule = rule, .error = error};
 	enum vigie_status status = vigie_statement_args(statement, 2, SIZE_MAX, error);
-	struct vigie_target targets[VIGIE_UPSTREAMS_MAX];
-	size_t count;
 
 	if (status)
 		return status;
@@ -400,18 +388,17 @@ enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block
 	rule->from = vigie_arena_alloc(block->arena, VIGIE_ZONES_MAX * sizeof(*rule->from));
 	if (!rule->from)
 		return no_memory(error);
-	rule->to = statement->args + 1;
-	rule->to_count = statement->arg_count - 1;
 	status = vigie_zones_from_word(&statement->args[0], rule->from, &rule->from_count, error);
 	for (size_t i = 0; i < statement->body_count && !status; i++)
 		status = read_one(&reader, &statement->body[i]);
 	if (!status)
-		status = forward_rule_targets(rule, targets, &count, error);
+		status = forward_sources_read(&rule->sources, statement->args + 1, statement->arg_count - 1,
+					      block->arena, error);
 	if (!status)
-		status = check_tls(&reader, targets, count);
+		status = check_tls(&reader);
 	if (!status) {
 		rule->upstreams = vigie_upstreams_new(&rule->options);
-		if (!rule->upstreams || vigie_upstreams_set(rule->upstreams, targets, count))
+		if (!rule->upstreams || forward_sources_set(&rule->sources, rule->upstreams))
 			status = no_memory(error);
 	}
 	vigie_forward_tls_free(rule->options.tls); /* the group has its own reference */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "vigie/buffer.h"
 #include "vigie/forward.h"
 
@@ -123,6 +124,66 @@ enum vigie_status vigie_target_from_text(struct vigie_target *target, const char
 		return VIGIE_EINVAL;
 	snprintf(target->text, sizeof(target->text), "[%s]:%u", host, port);
 	return VIGIE_OK;
+}
+
+/* Letters, digits, hyphens and dots, and not a misspelt address: the last label has a letter. */
+static bool is_host_name(const char *host)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const char others[] = "0123456789-._";
+	struct vigie_name name;
+	size_t last = 0;
+
+	if (vigie_name_from_text(&name, host) || name.labels == 0)
+		return false;
+	for (size_t i = 0; host[i]; i++) {
+		if (!strchr(letters, host[i]) && !strchr(others, host[i]))
+			return false;
+		if (host[i] == '.' && host[i + 1])
+			last = i + 1;
+	}
+	return strpbrk(host + last, letters) != NULL;
+}
+
+enum vigie_status vigie_target_from_host(struct vigie_target *target, char host[VIGIE_HOST_MAX],
+					 const char *text)
+{
+	char plain[sizeof(target->server_name)];
+	unsigned standard;
+	unsigned port;
+
+	memset(target, 0, sizeof(*target));
+	if (!read_scheme(target, &text, &standard) || !take_server_name(target, text, plain, sizeof(plain)) ||
+	    !split(plain, host, VIGIE_HOST_MAX, &port, standard) || !is_host_name(host))
+		return VIGIE_EINVAL;
+	target->address.ss_family = AF_INET;
+	address_set_port((struct sockaddr *)&target->address, (uint16_t)port);
+	return VIGIE_OK;
+}
+
+void vigie_target_set_address(struct vigie_target *target, const struct vigie_target *host,
+			      const uint8_t *address, size_t size)
+{
+	in_port_t port = ((const struct sockaddr_in *)&host->address)->sin_port;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&target->address;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&target->address;
+	char text[INET6_ADDRSTRLEN];
+
+	*target = *host;
+	memset(&target->address, 0, sizeof(target->address));
+	if (size == sizeof(v4->sin_addr)) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = port;
+		memcpy(&v4->sin_addr, address, size);
+		inet_ntop(AF_INET, address, text, sizeof(text));
+		snprintf(target->text, sizeof(target->text), "%s:%u", text, ntohs(port));
+	} else {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = port;
+		memcpy(&v6->sin6_addr, address, sizeof(v6->sin6_addr));
+		inet_ntop(AF_INET6, address, text, sizeof(text));
+		snprintf(target->text, sizeof(target->text), "[%s]:%u", text, ntohs(port));
+	}
 }
 
 enum vigie_status vigie_targets_from_resolv_conf(struct vigie_target *targets, size_t *count,

@@ -134,6 +134,16 @@ static bool same_target(const struct vigie_target *a, const struct vigie_target 
 	       strcmp(a->server_name, b->server_name) == 0;
 }
 
+/* The member of a set that a target is; NULL when it is none. */
+static struct upstream *find(const struct upstream_set *set, const struct vigie_target *target)
+{
+	for (size_t i = 0; set && i < set->count; i++) {
+		if (same_target(&set->list[i]->target, target))
+			return set->list[i];
+	}
+	return NULL;
+}
+
 enum vigie_status vigie_upstreams_set(struct vigie_upstreams *group, const struct vigie_target *targets,
 				      size_t count)
 {
@@ -144,17 +154,15 @@ enum vigie_status vigie_upstreams_set(struct vigie_upstreams *group, const struc
 		goto fail;
 	set->references = 1;
 	set->group = upstreams_hold(group);
-	for (; set->count < count; set->count++) {
-		const struct vigie_target *target = &targets[set->count];
-		struct upstream *upstream = NULL;
+	for (size_t i = 0; i < count; i++) {
+		struct upstream *upstream = find(old, &targets[i]);
 
-		for (size_t i = 0; old && i < old->count && !upstream; i++) {
-			if (same_target(&old->list[i]->target, target))
-				upstream = upstream_hold(old->list[i]);
-		}
-		set->list[set->count] = upstream ? upstream : upstream_new(target);
-		if (!set->list[set->count])
+		if (find(set, &targets[i]))
+			continue; /* it is named twice */
+		upstream = upstream ? upstream_hold(upstream) : upstream_new(&targets[i]);
+		if (!upstream)
 			goto fail;
+		set->list[set->count++] = upstream;
 	}
 	publish(group, set);
 	upstream_set_release(old);

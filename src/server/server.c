@@ -137,6 +137,19 @@ static void serve(struct vigie_server *server)
 	}
 }
 
+/* Whether a cluster's state is among what is not ready. */
+static bool lacks_cluster(struct vigie_server *server)
+{
+	struct vigie_buffer names;
+	bool lacks;
+
+	vigie_buffer_init(&names, 4096);
+	all_ready(server, &names);
+	lacks = vigie_buffer_append(&names, "", 1) || strstr((const char *)names.data, "kubernetes");
+	vigie_buffer_fini(&names);
+	return lacks;
+}
+
 static void on_wait(uv_timer_t *timer)
 {
 	struct vigie_server *server = timer->data;
@@ -147,11 +160,13 @@ static void on_wait(uv_timer_t *timer)
 		return;
 	}
 	if (now - server->start_ms >= server->current->process.startup_ms) {
-		vigie_log(VIGIE_LOG_WARNING, "kubernetes", "starting server with unsynced Kubernetes API");
+		if (lacks_cluster(server))
+			vigie_log(VIGIE_LOG_WARNING, "kubernetes",
+				  "starting server with unsynced Kubernetes API");
 		serve(server);
 		return;
 	}
-	if (now >= server->log_ms) {
+	if (lacks_cluster(server) && now >= server->log_ms) {
 		vigie_log(VIGIE_LOG_INFO, "kubernetes", "waiting for Kubernetes API before starting server");
 		server->log_ms = now + READY_LOG_AFTER_MS;
 	}

@@ -8,6 +8,7 @@
 What it has no answer for is NXDOMAIN. A test may change `answers` at any time; a value that is a list is given out one
 after another, its last one for ever. By UDP and TCP on one port; with `tls=(certificate, key)` by TLS on `tls_port`, too.
 """
+import contextlib
 import dataclasses
 import socket
 import ssl
@@ -59,7 +60,7 @@ NXDOMAIN = Reply(rcode="NXDOMAIN", authority=(". 60 IN SOA ns.example. host.exam
 
 class Upstream:
     def __init__(self, address: str = "127.0.0.1", answers: dict[tuple[str, str], Reply | list[Reply]] | None = None,
-                 tls: tuple[str, str] | None = None):
+                 tls: tuple[str, str] | None = None, port: int = 0):
         self.answers = dict(answers or {})
         self.default = NXDOMAIN
         self.log: list[tuple[str, str, str, dns.message.Message]] = []  # transport, name, type, the query
@@ -70,11 +71,12 @@ class Upstream:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._open: list[socket.socket] = []
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         for _ in range(100):  # one free number for both transports
             self._udp = socket.socket(family, socket.SOCK_DGRAM)
             self._tcp = socket.socket(family, socket.SOCK_STREAM)
-            self._udp.bind((address, 0))
+            self._udp.bind((address, port))
             self.port = self._udp.getsockname()[1]
             try:
                 self._tcp.bind((address, self.port))
@@ -105,6 +107,9 @@ class Upstream:
 
     def __exit__(self, *_) -> None:
         self._stopping.set()
+        for connection in self._open:  # a thread may wait there for long
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
         for each in (self._udp, self._tcp, self._tls):
@@ -224,6 +229,7 @@ class Upstream:
                 return
             self.resumed += connection.session_reused
         connection.settimeout(0.2)
+        self._open.append(connection)
         lock = threading.Lock()
         waiting = 0
 

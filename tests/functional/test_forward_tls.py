@@ -68,6 +68,24 @@ def test_the_certificate_is_for_the_name_or_the_address(serve, upstream, pki, na
     assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
 
 
+@pytest.mark.parametrize("options", ["", "tls_servername dns.example.com\n\t\t"], ids=["its name", "tls_servername"])
+def test_a_host_shows_a_certificate_for_its_name(serve, upstream, pki, options):
+    """Or for the name that is given."""
+    with Upstream() as resolver:
+        resolver.default = Reply()
+        host = "other.example.com" if options else "dns.example.com"
+        resolver.answers[f"{host}.", "A"] = Reply(f"{host}. 60 IN A 127.0.0.1")
+        vigie = serve(f"tls://{host}:{upstream.tls_port}", f"tls {pki}/ca.pem\n\t\t{options}resolver {resolver.text}")
+        vigie.wait_until(lambda: vigie.ask(NAME).answer, "an answer")
+        if options:
+            return
+        vigie.stop()
+        resolver.answers["other.example.com.", "A"] = Reply("other.example.com. 60 IN A 127.0.0.1")
+        vigie = serve(f"tls://other.example.com:{upstream.tls_port}", f"tls {pki}/ca.pem\n\t\tresolver {resolver.text}")
+        vigie.wait_for_log("stands for 1 upstreams now")
+        assert "certificate: " in str(vigie.ask(NAME, size=1232).options[0])
+
+
 @pytest.mark.parametrize("options", ["tls {pki}/ca.pem\n\t\ttls_servername other.example.com", "tls", "tls {pki}/client.pem {pki}/client.key"],
                          ids=["another name", "the system's CAs", "a client certificate alone"])
 def test_a_certificate_that_does_not_fit(serve, upstream, pki, options):
@@ -103,7 +121,7 @@ def test_sessions_are_resumed(serve, upstream, pki):
 
 
 @pytest.mark.parametrize("to, options, error", [
-    ("tls://127.0.0.1%a.example:853", "tls_servername b.example", "upstream 127.0.0.1:853 has a server name, 'a.example', and 'tls_servername'"),
+    ("tls://127.0.0.1%a.example:853", "tls_servername b.example", "upstream 'tls://127.0.0.1%a.example:853' has a server name, and 'tls_servername' gives another, 'b.example'"),
     ("tls://127.0.0.1", "tls /nonexistent/ca.pem", "'tls': CA file '/nonexistent/ca.pem'"),
     ("tls://127.0.0.1", "tls /nonexistent/c.pem /nonexistent/k.pem", "'tls': certificate '/nonexistent/c.pem'"),
     ("tls://127.0.0.1", "tls a b c d", "'d' is one argument too many"),

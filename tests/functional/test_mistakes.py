@@ -48,8 +48,8 @@ MISTAKES = {
                               "Corefile:3: '3601' is not a number from 0 to 3600"),
     "a choice that there is not": (".:5399 {\n    kubernetes cluster.local {\n        pods maybe\n    }\n}\n",
                                    "Corefile:3: 'pods' takes disabled, insecure or verified, not 'maybe'"),
-    "an upstream that is no address": (".:5399 {\n    forward . dns.example.com\n}\n",
-                                       "Corefile:2: 'dns.example.com' is neither an IP address nor a file like "
+    "an upstream that is no address": (".:5399 {\n    forward . conf/resolv.conf\n}\n",
+                                       "Corefile:2: 'conf/resolv.conf' is neither an address, nor a host name, nor a file like "
                                        "resolv.conf that can be read (No such file or directory)"),
     "a file that cannot be read": (".:5399 {\n    import custom/nothing.override\n}\n",
                                    "Corefile:2: import 'custom/nothing.override': no snippet has that name, and file "

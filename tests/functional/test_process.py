@@ -365,7 +365,7 @@ import {tmp_path}/more.server
     (".:5399 {\n\tworkers 257\n}\n", 2, "257"),                    # VIGIE_WORKERS_MAX
     (".:5399 {\n\tforward\n}\n", 2, "forward"),
     (".:5399 {\n\tforward .\n}\n", 2, "forward"),
-    (".:5399 {\n\tforward . nowhere\n}\n", 2, "nowhere"),
+    (".:5399 {\n\tforward . no/where\n}\n", 2, "no/where"),
     (".:5399 {\n\tforward . 127.0.0.1:99999\n}\n", 2, "127.0.0.1:99999"),
     (".:5399 {\n\tforward . 127.0.0.1 {\n\t\tbogus\n\t}\n}\n", 3, "bogus"),
     (".:5399 {\n\tforward . " + "127.0.0.1 " * 16 + "\n}\n", 2, "127.0.0.1"),  # VIGIE_UPSTREAMS_MAX
