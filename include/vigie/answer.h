@@ -64,6 +64,22 @@ void vigie_answer_begin(struct vigie_answer *answer, const struct vigie_query *q
 /* Forgets all records, flags and the rcode; the question stays. */
 void vigie_answer_reset(struct vigie_answer *answer);
 
+/* Makes room for `size` bytes of a record, which counts as written; NULL when it does not fit. Sections must
+ * be written in order. */
+static inline uint8_t *vigie_answer_room(struct vigie_answer *answer, enum vigie_section section, size_t size)
+{
+	uint8_t *at = answer->buffer + answer->length;
+
+	if (answer->limit - answer->length < size) {
+		if (section != VIGIE_ADDITIONAL)
+			answer->flags |= VIGIE_FLAG_TC;
+		return NULL;
+	}
+	answer->length += size;
+	answer->count[section]++;
+	return at;
+}
+
 /* Adds a record of class IN and returns where its `rdlength` bytes go; NULL when it does not fit. `owner` is
  * the offset of the owner's name in the answer, written as a compression pointer: VIGIE_OWNER_QUESTION, an
  * offset inside the question's name, or one that vigie_answer_offset gave. Sections must be written in order.

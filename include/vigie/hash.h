@@ -12,14 +12,14 @@
 #include <stdint.h>
 #include <string.h>
 
-extern uint64_t vigie_hash_key[2];
-
 /* Draws the process' key. Call once, before any thread starts; a second call does nothing. */
 void vigie_hash_init(void);
 
 struct vigie_sip {
 	uint64_t a, b, c, d;
 };
+
+extern struct vigie_sip vigie_hash_start; /* what the key makes of the constants: where every hash begins */
 
 static inline uint64_t vigie_sip_turn(uint64_t word, unsigned bits)
 {
@@ -58,23 +58,18 @@ static inline uint64_t vigie_sip_read(const uint8_t *at)
 /* The hash of `length` bytes under the process' key. */
 static inline uint64_t vigie_hash(const void *data, size_t length)
 {
-	struct vigie_sip s = {
-		.a = vigie_hash_key[0] ^ 0x736f6d6570736575,
-		.b = vigie_hash_key[1] ^ 0x646f72616e646f6d,
-		.c = vigie_hash_key[0] ^ 0x6c7967656e657261,
-		.d = vigie_hash_key[1] ^ 0x7465646279746573,
-	};
+	struct vigie_sip s = vigie_hash_start;
 	const uint8_t *at = (const uint8_t *)data;
-	const uint8_t *end = at + length;
+	size_t left = length;
 	uint64_t last = 0;
 
-	for (; end - at >= 8; at += 8)
+	for (; left >= 8; at += 8, left -= 8)
 		vigie_sip_block(&s, vigie_sip_read(at));
-	if (length >= 8) {
+	if (left > 0 && length >= 8) {
 		/* The last eight bytes, without those that were read already. */
-		last = vigie_sip_read(end - 8) >> 8 >> (8 * (7 - (size_t)(end - at)));
+		last = vigie_sip_read(at + left - 8) >> (64 - 8 * left);
 	} else {
-		for (size_t i = 0; i < length; i++)
+		for (size_t i = 0; i < left; i++)
 			last |= (uint64_t)at[i] << (8 * i);
 	}
 	vigie_sip_block(&s, last | (uint64_t)length << 56);

@@ -45,28 +45,32 @@ size_t vigie_name_length(const uint8_t *wire);
 /* Whether two wire names are the same but for the case of ASCII letters. */
 bool vigie_name_equal(const uint8_t *a, const uint8_t *b);
 
-/* Whether two pieces of names are the same bytes. So few that calling memcmp would cost more. */
-static inline bool vigie_name_same(const uint8_t *a, const uint8_t *b, size_t length)
+/* 0 when eight bytes are the same. */
+static inline uint64_t vigie_name_differ_8(const uint8_t *a, const uint8_t *b)
 {
 	uint64_t x;
 	uint64_t y;
 
-	if (length < sizeof(x)) {
-		for (size_t i = 0; i < length; i++) {
-			if (a[i] != b[i])
-				return false;
-		}
-		return true;
-	}
-	for (size_t i = 0; i < length - sizeof(x); i += sizeof(x)) {
-		memcpy(&x, a + i, sizeof(x));
-		memcpy(&y, b + i, sizeof(y));
-		if (x != y)
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x ^ y;
+}
+
+/* Whether two pieces of names are the same bytes. So few that calling memcmp would cost more. */
+static inline bool vigie_name_same(const uint8_t *a, const uint8_t *b, size_t length)
+{
+	/* The last two pieces may overlap each other, and the one before. */
+	for (; length > 16; a += 8, b += 8, length -= 8) {
+		if (vigie_name_differ_8(a, b))
 			return false;
 	}
-	memcpy(&x, a + length - sizeof(x), sizeof(x)); /* may overlap with the piece before */
-	memcpy(&y, b + length - sizeof(y), sizeof(y));
-	return x == y;
+	if (length >= 8)
+		return (vigie_name_differ_8(a, b) | vigie_name_differ_8(a + length - 8, b + length - 8)) == 0;
+	for (size_t i = 0; i < length; i++) {
+		if (a[i] != b[i])
+			return false;
+	}
+	return true;
 }
 
 /* Whether `name` is `zone` or below it. Both folded. */

@@ -105,6 +105,11 @@ enum vigie_lookup vigie_records_answer(const struct vigie_view *view, const stru
 				       uint32_t rotation, struct vigie_answer *answer,
 				       struct vigie_name *target);
 
+/* The short way for what is asked most: whether it has answered. It says what vigie_records_answer says, or
+ * nothing. */
+bool vigie_records_answer_short(const struct vigie_view *view, const struct vigie_query *query,
+				struct vigie_answer *answer);
+
 /* Told of one record of a zone: an uncompressed wire name, RDATA with uncompressed names. Anything but
  * VIGIE_OK ends the walk. */
 typedef enum vigie_status vigie_records_visit(void *argument, const uint8_t *owner, uint16_t type,

@@ -6,7 +6,7 @@
 
 #include "vigie/random.h"
 
-uint64_t vigie_hash_key[2];
+struct vigie_sip vigie_hash_start;
 
 void vigie_hash_init(void)
 {
@@ -16,8 +16,12 @@ void vigie_hash_init(void)
 	if (done)
 		return;
 	vigie_random_bytes(key, sizeof(key));
-	vigie_hash_key[0] = vigie_sip_read(key);
-	vigie_hash_key[1] = vigie_sip_read(key + 8);
+	vigie_hash_start = (struct vigie_sip){
+		.a = vigie_sip_read(key) ^ 0x736f6d6570736575,
+		.b = vigie_sip_read(key + 8) ^ 0x646f72616e646f6d,
+		.c = vigie_sip_read(key) ^ 0x6c7967656e657261,
+		.d = vigie_sip_read(key + 8) ^ 0x7465646279746573,
+	};
 	done = true;
 }
 

@@ -320,9 +320,10 @@ static bool serves(const struct kubernetes *kubernetes, const struct vigie_name 
 	return false;
 }
 
-static enum vigie_verdict serve(void *instance, struct vigie_request *request)
+/* All that has no short way. */
+static __attribute__((noinline)) enum vigie_verdict serve_any(const struct kubernetes *kubernetes,
+							      struct vigie_request *request)
 {
-	const struct kubernetes *kubernetes = instance;
 	const struct vigie_query *query = request->query;
 	struct vigie_name target;
 
@@ -351,6 +352,16 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 		return vigie_request_lookup(request, &target, query->type, chased, NULL);
 	}
 	return VIGIE_NEXT;
+}
+
+static enum vigie_verdict serve(void *instance, struct vigie_request *request)
+{
+	const struct kubernetes *kubernetes = instance;
+
+	if (request->query->class == VIGIE_CLASS_IN &&
+	    vigie_records_answer_short(&kubernetes->view, request->query, request->answer))
+		return VIGIE_ANSWERED;
+	return serve_any(kubernetes, request);
 }
 
 static enum vigie_status add_record(void *argument, const uint8_t *owner, uint16_t type, uint32_t ttl,

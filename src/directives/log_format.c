@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "vigie/clock.h"
 #include "vigie/log.h"
@@ -276,7 +277,7 @@ static char *expand(struct vigie_arena *arena, const char *text)
 
 const struct log_format *log_format_new(struct vigie_arena *arena, const char *text)
 {
-	const char *expanded = expand(arena, text ? text : vigie_log_is_json() ? "{json}" : "{common}");
+	const char *expanded = expand(arena, text ? text : "{common}");
 	struct log_format *format;
 	size_t braces = 0;
 
@@ -323,10 +324,13 @@ static void put_quoted(struct line *line, const char *key, const struct vigie_re
 
 static void write_json(struct line *line, const struct vigie_request *request)
 {
-	char when[VIGIE_LOG_TIME_TEXT];
+	time_t now = (time_t)vigie_clock_wall();
+	struct tm tm;
+	char when[32] = "";
 
-	put(line, "{\"time\":\"%s\",\"level\":\"info\",\"plugin\":\"log\",\"msg\":\"query\"",
-	    vigie_log_time(when));
+	if (gmtime_r(&now, &tm))
+		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	put(line, "{\"time\":\"%s\",\"level\":\"info\",\"msg\":\"query\"", when);
 	put_quoted(line, "remote", request, put_remote);
 	put(line, ",\"port\":%u", ntohs(((const struct sockaddr_in *)request->client)->sin_port));
 	put(line, ",\"id\":%u", request->query->id);
@@ -342,21 +346,20 @@ static void write_json(struct line *line, const struct vigie_request *request)
 	    request->answer->length + (request->query->edns ? OPT_SIZE : 0), duration(request));
 }
 
-void log_format_write(const struct log_format *format, const struct vigie_request *request)
+size_t log_format_write(const struct log_format *format, const struct vigie_request *request, char *text)
 {
-	char text[VIGIE_LOG_LINE_MAX];
 	struct line line = {.text = text};
 
 	if (format->json) {
 		write_json(&line, request);
-		text[line.length++] = '\n';
-		vigie_log_lines(text, line.length);
-		return;
+	} else {
+		put(&line, "[INFO] ");
+		for (size_t i = 0; i < format->count; i++) {
+			put(&line, "%.*s", format->pieces[i].length, format->pieces[i].literal);
+			if (format->pieces[i].put)
+				format->pieces[i].put(&line, request);
+		}
 	}
-	for (size_t i = 0; i < format->count; i++) {
-		put(&line, "%.*s", format->pieces[i].length, format->pieces[i].literal);
-		if (format->pieces[i].put)
-			format->pieces[i].put(&line, request);
-	}
-	vigie_log(VIGIE_LOG_INFO, vigie_log_is_json() ? "log" : NULL, "%.*s", (int)line.length, text);
+	text[line.length++] = '\n';
+	return line.length;
 }

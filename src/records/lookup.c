@@ -161,9 +161,9 @@ static enum vigie_lookup answer_chain(struct lookup *lookup, struct vigie_name *
 	return VIGIE_LOOKUP_ANSWERED;
 }
 
-enum vigie_lookup vigie_records_answer_any(const struct vigie_view *view, const struct vigie_query *query,
-					   uint32_t rotation, struct vigie_answer *answer,
-					   struct vigie_name *target)
+enum vigie_lookup vigie_records_answer(const struct vigie_view *view, const struct vigie_query *query,
+				       uint32_t rotation, struct vigie_answer *answer,
+				       struct vigie_name *target)
 {
 	struct lookup lookup = {
 		.view = view,
@@ -191,15 +191,16 @@ enum vigie_lookup vigie_records_answer_any(const struct vigie_view *view, const 
 /* The short way for what is asked most by far: the address of a ClusterIP service,
  * SERVICE.NAMESPACE.svc.ZONE. It says what the long way would say, or nothing (test_lookup.c compares them).
  */
-static inline bool answer_cluster_ip(const struct vigie_view *view, const struct vigie_query *query,
-				     struct vigie_answer *answer)
+bool vigie_records_answer_short(const struct vigie_view *view, const struct vigie_query *query,
+				struct vigie_answer *answer)
 {
 	const struct vigie_name *name = &query->name;
 	bool v4 = query->type == VIGIE_TYPE_A;
 	const struct vigie_name *zone;
 	const struct entry *entry;
 	const struct blob *blob;
-	uint8_t *rdata;
+	uint8_t *at;
+	size_t size;
 
 	if ((!v4 && query->type != VIGIE_TYPE_AAAA) || name->labels < 3 ||
 	    !label_is(name->bytes + name->offset[2], "\3svc") || vigie_name_is_reverse(name))
@@ -214,22 +215,17 @@ static inline bool answer_cluster_ip(const struct vigie_view *view, const struct
 		return false;
 	answer->flags |= VIGIE_FLAG_AA;
 	answer->rotated = true; /* there is one */
-	rdata = vigie_answer_rr(answer, VIGIE_ANSWER, VIGIE_OWNER_QUESTION, query->type, view->ttl,
-				v4 ? sizeof(blob->v4) : sizeof(blob->v6));
-	if (!rdata)
+	size = v4 ? sizeof(blob->v4) : sizeof(blob->v6);
+	at = vigie_answer_room(answer, VIGIE_ANSWER, RR_FIXED + size);
+	if (!at)
 		return true; /* TC says so */
+	at = write_u32(at, (0xc000U | VIGIE_OWNER_QUESTION) << 16 | query->type);
+	at = write_u16(at, VIGIE_CLASS_IN);
+	at = write_u32(at, view->ttl);
+	at = write_u16(at, (unsigned)size);
 	if (v4)
-		memcpy(rdata, blob->v4, sizeof(blob->v4));
+		memcpy(at, blob->v4, sizeof(blob->v4));
 	else
-		memcpy(rdata, blob->v6, sizeof(blob->v6));
+		memcpy(at, blob->v6, sizeof(blob->v6));
 	return true;
-}
-
-enum vigie_lookup vigie_records_answer(const struct vigie_view *view, const struct vigie_query *query,
-				       uint32_t rotation, struct vigie_answer *answer,
-				       struct vigie_name *target)
-{
-	if (answer_cluster_ip(view, query, answer))
-		return VIGIE_LOOKUP_ANSWERED;
-	return vigie_records_answer_any(view, query, rotation, answer, target);
 }

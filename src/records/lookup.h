@@ -68,11 +68,6 @@ bool vigie_answer_address(const struct lookup *lookup, enum vigie_section sectio
 size_t vigie_lookup_spell(uint8_t name[VIGIE_NAME_MAX], const uint8_t *label, const struct entry *entry,
 			  const struct vigie_name *zone);
 
-/* vigie_records_answer without its short way. */
-enum vigie_lookup vigie_records_answer_any(const struct vigie_view *view, const struct vigie_query *query,
-					   uint32_t rotation, struct vigie_answer *answer,
-					   struct vigie_name *target);
-
 /* Each answers for its part of the name space. */
 enum outcome vigie_answer_apex(struct lookup *lookup);
 enum outcome vigie_answer_ns_address(struct lookup *lookup);

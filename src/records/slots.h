@@ -76,10 +76,10 @@ static inline struct entry *slots_next(struct slots_walk *walk, bool *flag)
 		if (word == SLOT_EMPTY)
 			return NULL;
 		walk->at = slots_after(walk->table, walk->at);
-		if (word == SLOT_GONE || word >> SLOT_TAG_SHIFT != walk->tag)
-			continue;
-		*flag = word & SLOT_FLAG;
-		return slots_entry(word);
+		if (word >> SLOT_TAG_SHIFT == walk->tag && word != SLOT_GONE) {
+			*flag = word & SLOT_FLAG;
+			return slots_entry(word);
+		}
 	}
 	return NULL;
 }

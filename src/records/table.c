@@ -133,20 +133,6 @@ void vigie_records_count(const struct vigie_records *records, struct vigie_recor
 	count->pods = __atomic_load_n(&records->count.pods, __ATOMIC_RELAXED);
 }
 
-struct entry *vigie_table_find(const struct vigie_records *records, const uint8_t *key, size_t length)
-{
-	struct slots_walk walk;
-	struct entry *entry;
-	bool flag;
-
-	slots_begin(&walk, &records->services, vigie_hash(key, length));
-	while ((entry = slots_next(&walk, &flag)) != NULL) {
-		if (entry->key_length == length && vigie_name_same(entry->key, key, length))
-			return entry;
-	}
-	return NULL;
-}
-
 struct space *vigie_table_find_space(const struct vigie_records *records, const uint8_t *label)
 {
 	struct cds_lfht_iter iter;

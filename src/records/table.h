@@ -12,6 +12,7 @@
 
 #include "blob.h"
 #include "slots.h"
+#include "vigie/hash.h"
 #include "vigie/name.h"
 #include "vigie/records.h"
 
@@ -66,7 +67,20 @@ enum {
 };
 
 /* NULL when there is none. `key` is `length` bytes of two wire labels. */
-struct entry *vigie_table_find(const struct vigie_records *records, const uint8_t *key, size_t length);
+static inline __attribute__((always_inline)) struct entry *
+vigie_table_find(const struct vigie_records *records, const uint8_t *key, size_t length)
+{
+	struct slots_walk walk;
+	struct entry *entry;
+	bool flag;
+
+	slots_begin(&walk, &records->services, vigie_hash(key, length));
+	while ((entry = slots_next(&walk, &flag)) != NULL) {
+		if (entry->key_length == length && vigie_name_same(entry->key, key, length))
+			return entry;
+	}
+	return NULL;
+}
 
 /* The namespace of a wire label; NULL when there is none. */
 struct space *vigie_table_find_space(const struct vigie_records *records, const uint8_t *label);

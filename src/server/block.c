@@ -112,7 +112,7 @@ void block_plan(struct block *block)
 		if (block->chain[i].directive->serve)
 			next = i;
 	}
-	block->entrance.next = next;
+	block->first = next;
 }
 
 struct block *block_new(const struct vigie_server_block *source, struct vigie_process *process,

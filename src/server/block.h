@@ -20,9 +20,9 @@ struct block {
 	size_t link_count;
 	struct link *chain; /* those with serve or answered, in chain order: all that a query walks */
 	size_t chain_count;
-	struct link entrance; /* before the first: a query begins with its `next` */
-	size_t last;          /* the last link of the chain that hears of answers, as `hook` */
-	size_t started;       /* links whose start was called */
+	size_t first;   /* the first link of the chain that serves; chain_count when there is none */
+	size_t last;    /* the last link of the chain that hears of answers, as `hook` */
+	size_t started; /* links whose start was called */
 };
 
 /* Calls the setup of each directive that the block names. NULL and `error` set on failure. */
@@ -59,6 +59,9 @@ const struct vigie_key *zone_table_find(const struct zone_table *table, const st
 /* NULL when no zone matches. Of several blocks with that zone, the first: whether its view takes the query is
  * for the caller to see. */
 const struct block *zone_table_get(const struct zone_table *table, const struct vigie_name *name);
+
+/* The block that serves every name, when it is the only one; NULL else. */
+const struct block *zone_table_only(const struct zone_table *table);
 
 /* The same with views: the first block of the longest zone that has none or that `takes` the query, else one
  * of a shorter zone. `takes` is asked of blocks with views alone. */

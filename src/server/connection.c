@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "notify.h"
 #include "tcp.h"
 #include "vigie/clock.h"
 
@@ -116,8 +115,7 @@ static void serve_message(struct connection *connection, const uint8_t *message,
 	struct worker *worker = connection->worker;
 	uint8_t *answer = worker_scratch(worker, 0);
 	struct flight flight;
-	enum vigie_gate gate;
-	size_t bytes = 0;
+	size_t bytes;
 
 	if (!answer) {
 		connection_close(connection);
@@ -127,19 +125,8 @@ static void serve_message(struct connection *connection, const uint8_t *message,
 	connection->queries++;
 	connection->ending = connection->queries == connection->origin.listener->timeouts.queries_max;
 	flight.origin = connection->origin;
-	flight.request.stream = NULL;
-	gate = vigie_query_parse(&flight.query, message, length);
-	if (gate == VIGIE_GATE_OPCODE)
-		bytes = notify_answer(connection->origin.listener, &connection->origin.client, message,
-				      length, answer, VIGIE_MESSAGE_MAX);
-	if (gate != VIGIE_GATE_OK && bytes == 0) {
-		worker->counters.refused[gate]++;
-		bytes = vigie_answer_refusal(&flight.query, gate, answer, VIGIE_MESSAGE_MAX);
-	} else if (gate == VIGIE_GATE_OK) {
-		worker->counters.tcp_queries++;
-		flight_begin(&flight, worker, VIGIE_CHANNEL_TCP, answer, VIGIE_MESSAGE_MAX);
-		bytes = flight_run(&flight) ? vigie_answer_end(&flight.answer) : 0;
-	}
+	flight_open(&flight, worker, VIGIE_CHANNEL_TCP);
+	bytes = flight_answer(&flight, message, length, answer);
 	if (bytes > 0)
 		tcp_send(connection, answer, bytes);
 	if (flight.request.stream)

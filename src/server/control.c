@@ -27,8 +27,9 @@ static json_t *show_counters(const struct vigie_server *server)
 		suspended += __atomic_load_n(&server->workers[w]->suspended, __ATOMIC_RELAXED);
 		connections += __atomic_load_n(&server->workers[w]->connection_count, __ATOMIC_RELAXED);
 	}
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "queries_udp", (json_int_t)sum.udp_queries,
-			 "queries_tcp", (json_int_t)sum.tcp_queries, "malformed", (json_int_t)refused,
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "queries_udp",
+			 (json_int_t)sum.queries[VIGIE_CHANNEL_UDP], "queries_tcp",
+			 (json_int_t)sum.queries[VIGIE_CHANNEL_TCP], "malformed", (json_int_t)refused,
 			 "dropped", (json_int_t)sum.dropped, "unserved", (json_int_t)sum.unserved, "unsent",
 			 (json_int_t)sum.udp_unsent, "waiting", (json_int_t)suspended, "connections",
 			 (json_int_t)connections);

@@ -114,8 +114,8 @@ static enum vigie_verdict write_stats(struct flight *flight)
 		   (vigie_clock_ms() - server->start_ms) / 1000, server->worker_count,
 		   flight->request.worker->index);
 	write_line(answer, "configuration %.16s", generation->hash);
-	write_line(answer, "queries: %" PRIu64 " by UDP, %" PRIu64 " by TCP", sum.udp_queries,
-		   sum.tcp_queries);
+	write_line(answer, "queries: %" PRIu64 " by UDP, %" PRIu64 " by TCP", sum.queries[VIGIE_CHANNEL_UDP],
+		   sum.queries[VIGIE_CHANNEL_TCP]);
 	write_line(answer,
 		   "not answered: %" PRIu64 " dropped by a directive, %" PRIu64
 		   " not sent by the kernel; for no "

@@ -4,19 +4,20 @@
 #include <string.h>
 
 #include "explain.h"
+#include "notify.h"
 #include "pending.h"
 #include "tcp.h"
 #include "udp.h"
 
-size_t flight_limit(const struct vigie_query *query, enum vigie_channel channel)
+/* Bytes that an answer may have: by UDP what the client takes, at most VIGIE_UDP_SIZE_EDNS. */
+static inline size_t limit_of(const struct vigie_query *query, enum vigie_channel channel)
 {
 	if (channel != VIGIE_CHANNEL_UDP)
 		return VIGIE_MESSAGE_MAX;
 	return query->edns_size < VIGIE_UDP_SIZE_EDNS ? query->edns_size : VIGIE_UDP_SIZE_EDNS;
 }
 
-void flight_begin(struct flight *flight, struct worker *worker, enum vigie_channel channel, uint8_t *buffer,
-		  size_t limit)
+void flight_open(struct flight *flight, struct worker *worker, enum vigie_channel channel)
 {
 	flight->request = (struct vigie_request){
 		.query = &flight->query,
@@ -27,20 +28,38 @@ void flight_begin(struct flight *flight, struct worker *worker, enum vigie_chann
 		.channel = channel,
 		.server = &flight->origin.listener->name,
 		.began_us = worker->base.now_us,
-		.link = SIZE_MAX,
 	};
 	flight->block = NULL;
 	flight->first = 0;
-	flight->position = 0;
 	flight->inner = false;
+}
+
+static inline void begin(struct flight *flight, uint8_t *buffer, size_t limit)
+{
+	struct vigie_request *request = &flight->request;
+
+	request->link = SIZE_MAX;
+	request->deadline_us = 0;
+	request->trouble = NULL;
+	request->stream = NULL;
+	request->rotation = 0;
+	request->source = VIGIE_SOURCE_LOCAL;
+	request->silent = false;
+	request->trace = NULL;
+	flight->position = 0;
 	flight->suspended = NULL;
 	vigie_answer_begin(&flight->answer, &flight->query, buffer, limit);
 	flight->limit = flight->answer.limit;
 }
 
+void flight_begin(struct flight *flight, uint8_t *buffer, size_t limit)
+{
+	begin(flight, buffer, limit);
+}
+
 /* The answer is there: the directives that were passed hear of it, the last first. `hook` is the last of
  * them. */
-static bool answered(struct flight *flight, size_t hook)
+static inline bool answered(struct flight *flight, size_t hook)
 {
 	const struct block *block = flight->block;
 
@@ -57,27 +76,18 @@ static bool answered(struct flight *flight, size_t hook)
 	return true;
 }
 
-/* Carries a link's verdict out, and those of the links that serve after it. */
-static bool go_on_from(struct flight *flight, const struct link *link, enum vigie_verdict verdict)
+/* Nobody on the chain answers for this name. */
+static __attribute__((noinline)) bool refuse(struct flight *flight)
 {
-	const struct block *block = flight->block;
+	vigie_request_fail(&flight->request, VIGIE_RCODE_REFUSED, NULL);
+	vigie_answer_explain(&flight->answer, VIGIE_EDE_NOT_AUTHORITATIVE,
+			     "no directive of the server block answers this");
+	return answered(flight, flight->block->last);
+}
 
-	for (;;) {
-		if (flight->request.trace && link->directive)
-			explain_step(flight, link->directive->name, verdict);
-		if (verdict != VIGIE_NEXT)
-			break;
-		flight->position = link->next;
-		if (link->next == block->chain_count) {
-			/* Nobody on the chain answers for this name. */
-			vigie_request_fail(&flight->request, VIGIE_RCODE_REFUSED, NULL);
-			vigie_answer_explain(&flight->answer, VIGIE_EDE_NOT_AUTHORITATIVE,
-					     "no directive of the server block answers this");
-			return answered(flight, block->last);
-		}
-		link = &block->chain[link->next];
-		verdict = link->directive->serve(link->instance, &flight->request);
-	}
+/* Carries a verdict out that ends the walk along the chain. */
+static inline bool conclude(struct flight *flight, const struct link *link, enum vigie_verdict verdict)
+{
 	if (verdict == VIGIE_ANSWERED)
 		return answered(flight, link->hook);
 	if (verdict == VIGIE_DROP)
@@ -85,9 +95,34 @@ static bool go_on_from(struct flight *flight, const struct link *link, enum vigi
 	return false;
 }
 
+/* Lets the links serve, from the given one on, until one does not say VIGIE_NEXT. */
+static inline bool serve_from(struct flight *flight, size_t next)
+{
+	const struct block *block = flight->block;
+
+	for (;;) {
+		const struct link *link = &block->chain[next];
+		enum vigie_verdict verdict;
+
+		flight->position = next;
+		if (next == block->chain_count)
+			return refuse(flight);
+		verdict = link->directive->serve(link->instance, &flight->request);
+		if (flight->request.trace)
+			explain_step(flight, link->directive->name, verdict);
+		if (verdict != VIGIE_NEXT)
+			return conclude(flight, link, verdict);
+		next = link->next;
+	}
+}
+
 bool flight_go_on(struct flight *flight, enum vigie_verdict verdict)
 {
-	return go_on_from(flight, &flight->block->chain[flight->position], verdict);
+	const struct link *link = &flight->block->chain[flight->position];
+
+	if (flight->request.trace && link->directive)
+		explain_step(flight, link->directive->name, verdict);
+	return verdict == VIGIE_NEXT ? serve_from(flight, link->next) : conclude(flight, link, verdict);
 }
 
 /* Whether a block with a view takes the query. */
@@ -99,28 +134,75 @@ static bool view_takes(const struct block *block, void *argument)
 	return block->setup.view_holds(block->setup.view_argument, &flight->request);
 }
 
-bool flight_run(struct flight *flight)
+/* The block that serves the query; NULL when there is none. */
+static __attribute__((noinline)) const struct block *find_block(struct flight *flight)
 {
 	const struct zone_table *zones = flight->origin.listener->zones;
+	const struct block *block = zone_table_get(zones, &flight->query.name);
 
+	if (block && block->setup.view_holds)
+		block = zone_table_select(zones, &flight->query.name, view_takes, flight);
+	return block;
+}
+
+static __attribute__((noinline)) bool refuse_name(struct flight *flight)
+{
+	worker_of(flight->request.worker)->counters.unserved++;
+	flight->answer.rcode = VIGIE_RCODE_REFUSED;
+	vigie_answer_explain(&flight->answer, VIGIE_EDE_NOT_AUTHORITATIVE,
+			     "no server block serves this name here");
+	return true;
+}
+
+static inline bool run(struct flight *flight)
+{
 	if (flight->query.class == VIGIE_CLASS_CH && explain_is_asked(flight)) {
 		flight->block = &explain_block;
 		flight->position = 0;
 		return flight_go_on(flight, explain_serve(flight));
 	}
-	flight->block = zone_table_get(zones, &flight->query.name);
-	if (flight->block && flight->block->setup.view_holds)
-		flight->block = zone_table_select(zones, &flight->query.name, view_takes, flight);
+	flight->block = flight->origin.listener->only;
+	if (!flight->block)
+		flight->block = find_block(flight);
 	if (flight->request.trace)
 		explain_enter(flight);
-	if (!flight->block) {
-		worker_of(flight->request.worker)->counters.unserved++;
-		flight->answer.rcode = VIGIE_RCODE_REFUSED;
-		vigie_answer_explain(&flight->answer, VIGIE_EDE_NOT_AUTHORITATIVE,
-				     "no server block serves this name here");
-		return true;
-	}
-	return go_on_from(flight, &flight->block->entrance, VIGIE_NEXT);
+	if (!flight->block)
+		return refuse_name(flight);
+	return serve_from(flight, flight->block->first);
+}
+
+bool flight_run(struct flight *flight)
+{
+	return run(flight);
+}
+
+/* The answer to a packet that the gate turned away; returns its length, 0 when the rule is silence. */
+static __attribute__((noinline)) size_t turn_away(struct flight *flight, enum vigie_gate gate,
+						  const uint8_t *packet, size_t length, uint8_t *buffer,
+						  size_t limit)
+{
+	const struct origin *origin = &flight->origin;
+	size_t bytes = gate == VIGIE_GATE_OPCODE ? notify_answer(origin->listener, &origin->client, packet,
+								 length, buffer, limit)
+						 : 0;
+
+	if (bytes > 0)
+		return bytes;
+	worker_of(flight->request.worker)->counters.refused[gate]++;
+	return vigie_answer_refusal(&flight->query, gate, buffer, limit);
+}
+
+size_t flight_answer(struct flight *flight, const uint8_t *packet, size_t length, uint8_t *buffer)
+{
+	enum vigie_channel channel = flight->request.channel;
+	enum vigie_gate gate = vigie_query_parse(&flight->query, packet, length);
+
+	if (gate != VIGIE_GATE_OK)
+		return turn_away(flight, gate, packet, length, buffer,
+				 channel == VIGIE_CHANNEL_UDP ? VIGIE_UDP_SIZE_PLAIN : VIGIE_MESSAGE_MAX);
+	worker_of(flight->request.worker)->counters.queries[channel]++;
+	begin(flight, buffer, limit_of(&flight->query, channel));
+	return run(flight) ? vigie_answer_end(&flight->answer) : 0;
 }
 
 struct vigie_pending *flight_suspend(struct flight *flight, size_t held_length)
@@ -211,7 +293,8 @@ static void flight_restore(struct flight *flight, const struct vigie_pending *pe
 
 	flight->query = pending->query;
 	flight->origin = pending->origin;
-	flight_begin(flight, pending->worker, pending->channel, buffer, VIGIE_MESSAGE_MAX);
+	flight_open(flight, pending->worker, pending->channel);
+	flight_begin(flight, buffer, VIGIE_MESSAGE_MAX);
 	flight->block = pending->block;
 	flight->first = pending->first;
 	flight->position = pending->position;
@@ -372,7 +455,8 @@ bool flight_inner_begin(struct flight *inner, const struct flight *flight, enum 
 		return false;
 	inner->origin = flight->origin;
 	inner->origin.connection = NULL; /* the asking request holds the way back */
-	flight_begin(inner, worker, channel, buffer, VIGIE_MESSAGE_MAX);
+	flight_open(inner, worker, channel);
+	flight_begin(inner, buffer, VIGIE_MESSAGE_MAX);
 	inner->inner = true;
 	inner->request.depth = depth;
 	inner->request.trace = flight->request.trace;

@@ -30,17 +30,21 @@ struct flight {
 	struct vigie_pending *suspended; /* set when a directive suspended it */
 };
 
-/* Prepares a flight for a packet that passed the gate: `flight->query` is parsed, `flight->origin` filled in.
- * The answer will be written to `buffer`. */
-void flight_begin(struct flight *flight, struct worker *worker, enum vigie_channel channel, uint8_t *buffer,
-		  size_t limit);
+/* Prepares a flight for queries that come one after another in one batch, by one channel: `flight->origin` is
+ * filled in, but for its addresses, which each query has of its own. */
+void flight_open(struct flight *flight, struct worker *worker, enum vigie_channel channel);
+
+/* Prepares an open flight for the next query, which `flight->query` holds already. The answer will be written
+ * to `buffer`, at most `limit` bytes. */
+void flight_begin(struct flight *flight, uint8_t *buffer, size_t limit);
 
 /* Finds the block and walks its chain. True: the answer is ready to be ended and sent. False: nothing is to
  * be sent now. */
 bool flight_run(struct flight *flight);
 
-/* Bytes that an answer may have: by UDP what the client takes, at most VIGIE_UDP_SIZE_EDNS. */
-size_t flight_limit(const struct vigie_query *query, enum vigie_channel channel);
+/* All of that for a packet of a client, in an open flight, the gate's refusals and the counting included.
+ * `buffer` holds what the channel may take. Returns the answer's length; 0 when nothing is to be sent now. */
+size_t flight_answer(struct flight *flight, const uint8_t *packet, size_t length, uint8_t *buffer);
 
 /* The connection is closing: its suspended queries lose their way back. */
 void flight_forget_connection(struct worker *worker, struct connection *connection);

@@ -138,6 +138,7 @@ static enum vigie_status add_key(struct listeners *listeners, struct block *bloc
 	default:
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 	}
+	listener->only = zone_table_only(listener->zones);
 	block->setup.places[block->setup.place_count++] =
 		(struct vigie_place){.server = &listener->name, .key = key};
 	block->setup.server = block->setup.places[0].server->text;

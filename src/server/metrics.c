@@ -60,8 +60,8 @@ static void add_worker(struct vigie_metrics *metrics, const struct worker *worke
 		vigie_metrics_label(labels, sizeof(labels), "reason", vigie_gate_text((enum vigie_gate)gate));
 		add_one(metrics, "vigie_packets_refused_total", refused, labels, c->refused[gate]);
 	}
-	add_one(metrics, "vigie_queries_total", queries, "proto=\"udp\"", c->udp_queries);
-	add_one(metrics, "vigie_queries_total", queries, "proto=\"tcp\"", c->tcp_queries);
+	add_one(metrics, "vigie_queries_total", queries, "proto=\"udp\"", c->queries[VIGIE_CHANNEL_UDP]);
+	add_one(metrics, "vigie_queries_total", queries, "proto=\"tcp\"", c->queries[VIGIE_CHANNEL_TCP]);
 	add_one(metrics, "vigie_queries_unserved_total", "Queries for names that no server block serves.", "",
 		c->unserved);
 	add_one(metrics, "vigie_queries_dropped_total", "Queries that a directive left without an answer.",

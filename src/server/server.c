@@ -57,8 +57,8 @@ static void log_counters(const struct vigie_server *server)
 		  "Queries: %" PRIu64 " by UDP, %" PRIu64 " by TCP, %" PRIu64 " dropped, %" PRIu64
 		  " answers not sent. Connections: %" PRIu64 " accepted, %" PRIu64 " rejected, %" PRIu64
 		  " evicted, %" PRIu64 " idle, %" PRIu64 " slow",
-		  sum.udp_queries, sum.tcp_queries, sum.dropped, sum.udp_unsent, sum.tcp_accepted,
-		  sum.tcp_rejected, sum.tcp_evicted, sum.tcp_idle, sum.tcp_slow);
+		  sum.queries[VIGIE_CHANNEL_UDP], sum.queries[VIGIE_CHANNEL_TCP], sum.dropped, sum.udp_unsent,
+		  sum.tcp_accepted, sum.tcp_rejected, sum.tcp_evicted, sum.tcp_idle, sum.tcp_slow);
 	if (refused == 0)
 		return;
 	vigie_log(VIGIE_LOG_INFO, NULL,
@@ -257,10 +257,13 @@ void vigie_server_print(const struct vigie_server *server)
 		const struct vigie_server_block *source = server->current->blocks[b]->setup.source;
 
 		for (size_t k = 0; k < source->key_count; k++) {
+			char line[VIGIE_NAME_TEXT_MAX + 8];
 			char text[VIGIE_NAME_TEXT_MAX];
+			int length = snprintf(line, sizeof(line), "%s:%u\n",
+					      vigie_name_to_text(source->keys[k].zone.bytes, text),
+					      source->keys[k].port);
 
-			vigie_log_plain("%s:%u", vigie_name_to_text(source->keys[k].zone.bytes, text),
-					source->keys[k].port);
+			vigie_log_lines(line, (size_t)length);
 		}
 	}
 }

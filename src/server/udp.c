@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "flight.h"
-#include "notify.h"
 
 enum {
 	BATCHES_A_TURN = 8,       /* then the loop's other sockets have their turn */
@@ -296,41 +295,12 @@ static uint64_t read_wall_ms(void)
 	return ms_of(&now);
 }
 
-/* Answers packet `i`; returns the answer's length in batch->answer[slot], 0 when nothing is to be sent now.
- */
-static size_t answer_packet(struct udp_socket *udp, size_t i, size_t slot)
-{
-	struct worker *worker = udp->worker;
-	struct udp_batch *batch = worker->batch;
-	struct flight *flight = &batch->flight;
-	uint8_t *answer = batch->answer[slot];
-	enum vigie_gate gate;
-
-	gate = vigie_query_parse(&flight->query, batch->packet[i], batch->in[i].msg_len);
-	flight->origin.client = batch->client[i];
-	if (udp->listener->wildcard)
-		read_local(&flight->origin.local, &batch->in[i].msg_hdr);
-	if (gate != VIGIE_GATE_OK) {
-		size_t length = gate == VIGIE_GATE_OPCODE
-					? notify_answer(udp->listener, &batch->client[i], batch->packet[i],
-							batch->in[i].msg_len, answer, VIGIE_UDP_SIZE_PLAIN)
-					: 0;
-
-		if (length > 0)
-			return length;
-		worker->counters.refused[gate]++;
-		return vigie_answer_refusal(&flight->query, gate, answer, VIGIE_UDP_SIZE_PLAIN);
-	}
-	worker->counters.udp_queries++;
-	flight_begin(flight, worker, VIGIE_CHANNEL_UDP, answer,
-		     flight_limit(&flight->query, VIGIE_CHANNEL_UDP));
-	return flight_run(flight) ? vigie_answer_end(&flight->answer) : 0;
-}
-
 /* Reads, answers and sends one batch; returns how many packets it read. */
 static unsigned udp_turn(struct udp_socket *udp)
 {
 	struct udp_batch *batch = udp->worker->batch;
+	struct flight *flight = &batch->flight;
+	bool wildcard = udp->listener->wildcard;
 	unsigned answers = 0;
 	int packets = recvmmsg(udp->fd, batch->in, VIGIE_UDP_BATCH, MSG_DONTWAIT, NULL);
 	bool pressed = udp->pressure.on;
@@ -338,23 +308,31 @@ static unsigned udp_turn(struct udp_socket *udp)
 
 	if (packets <= 0)
 		return 0; /* empty, or an error that a client's ICMP caused: the next read goes on */
-	batch->flight.origin = (struct origin){
+	flight->origin = (struct origin){
 		.listener = udp->listener,
 		.udp = udp,
 		.local = udp->listener->address,
 	};
+	flight_open(flight, udp->worker, VIGIE_CHANNEL_UDP);
 	for (size_t i = 0; i < (size_t)packets; i++) {
 		struct msghdr *in = &batch->in[i].msg_hdr;
 		struct msghdr *out = &batch->out[answers].msg_hdr;
-		size_t length = 0;
+		size_t length;
 
-		if (!pressed || !pressure_drops(udp, i, wall_ms))
-			length = answer_packet(udp, i, answers);
+		if (pressed && pressure_drops(udp, i, wall_ms)) {
+			expect_packet(in);
+			continue;
+		}
+		flight->origin.client = batch->client[i];
+		if (wildcard)
+			read_local(&flight->origin.local, in);
+		length =
+			flight_answer(flight, batch->packet[i], batch->in[i].msg_len, batch->answer[answers]);
 		if (length > 0) {
 			batch->out_vector[answers].iov_len = length;
 			out->msg_name = in->msg_name;
 			out->msg_namelen = in->msg_namelen;
-			write_local(&batch->flight.origin, out, &batch->out_control[answers]);
+			write_local(&flight->origin, out, &batch->out_control[answers]);
 			answers++;
 		}
 		expect_packet(in);

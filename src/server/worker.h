@@ -13,12 +13,11 @@
 /* What a worker counted since it started. Written by its thread only; read by others without a promise of the
  * last few. */
 struct counters {
-	uint64_t refused[VIGIE_GATES]; /* packets that the gate turned away, by reason */
-	uint64_t udp_queries;          /* queries that passed the gate */
-	uint64_t tcp_queries;
-	uint64_t dropped;      /* queries that a directive dropped */
-	uint64_t udp_unsent;   /* answers that the kernel did not take */
-	uint64_t udp_stale;    /* queries that had waited too long in the socket */
+	uint64_t refused[VIGIE_GATES];            /* packets that the gate turned away, by reason */
+	uint64_t queries[VIGIE_CHANNEL_INTERNAL]; /* queries of clients that passed the gate, by channel */
+	uint64_t dropped;                         /* queries that a directive dropped */
+	uint64_t udp_unsent;                      /* answers that the kernel did not take */
+	uint64_t udp_stale;                       /* queries that had waited too long in the socket */
 	uint64_t udp_unfair;   /* queries beyond their client's share of a socket that overflowed */
 	uint64_t tcp_accepted; /* connections */
 	uint64_t tcp_rejected; /* closed at once: too many of the client's */
@@ -44,7 +43,8 @@ struct handover;
 struct listener {
 	struct vigie_server_name name;
 	union address address;
-	struct zone_table *zones;            /* owned */
+	struct zone_table *zones; /* owned */
+	const struct block *only; /* serves all names here whatever they are; NULL: the zones say who does */
 	const struct generation *generation; /* that it is of */
 	struct vigie_timeouts timeouts;
 	struct vigie_tls *tls; /* borrowed; NULL: UDP and TCP */

@@ -177,6 +177,13 @@ const struct block *zone_table_get(const struct zone_table *table, const struct 
 	return table->root ? table->root->block : NULL;
 }
 
+const struct block *zone_table_only(const struct zone_table *table)
+{
+	const struct slot *root = table->root;
+
+	return table->depth_count == 0 && root && !root->block->setup.view_holds ? root->block : NULL;
+}
+
 static bool is_for(const struct block *block, bool (*takes)(const struct block *block, void *argument),
 		   void *argument)
 {

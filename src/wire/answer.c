@@ -28,8 +28,8 @@ void vigie_answer_begin(struct vigie_answer *answer, const struct vigie_query *q
 	answer->query = query;
 	answer->buffer = buffer;
 	answer->limit = limit - (query->edns ? OPT_SIZE : 0);
-	memcpy(buffer + VIGIE_HEADER_SIZE, query->packet + VIGIE_HEADER_SIZE,
-	       vigie_query_question_length(query));
+	copy_few(buffer + VIGIE_HEADER_SIZE, query->packet + VIGIE_HEADER_SIZE,
+		 vigie_query_question_length(query));
 	vigie_answer_reset(answer);
 }
 
@@ -52,22 +52,6 @@ void vigie_answer_reset(struct vigie_answer *answer)
 	answer->nsid = NULL;
 }
 
-/* Makes room for a record whose owner takes `owner_length` bytes; NULL when it does not fit. */
-static uint8_t *make_room(struct vigie_answer *answer, enum vigie_section section, size_t owner_length,
-			  size_t rdlength)
-{
-	uint8_t *at = answer->buffer + answer->length;
-
-	if (answer->limit - answer->length < owner_length + RECORD_FIXED + rdlength) {
-		if (section != VIGIE_ADDITIONAL)
-			answer->flags |= VIGIE_FLAG_TC;
-		return NULL;
-	}
-	answer->length += owner_length + RECORD_FIXED + rdlength;
-	answer->count[section]++;
-	return at;
-}
-
 static uint8_t *write_fixed(uint8_t *at, uint16_t type, uint32_t ttl, uint16_t rdlength)
 {
 	at = write_u16(at, type);
@@ -79,7 +63,7 @@ static uint8_t *write_fixed(uint8_t *at, uint16_t type, uint32_t ttl, uint16_t r
 uint8_t *vigie_answer_rr(struct vigie_answer *answer, enum vigie_section section, uint16_t owner,
 			 uint16_t type, uint32_t ttl, uint16_t rdlength)
 {
-	uint8_t *at = make_room(answer, section, 2, rdlength);
+	uint8_t *at = vigie_answer_room(answer, section, 2U + RECORD_FIXED + rdlength);
 
 	if (!at)
 		return NULL;
@@ -91,7 +75,7 @@ uint8_t *vigie_answer_rr_named(struct vigie_answer *answer, enum vigie_section s
 			       uint16_t type, uint32_t ttl, uint16_t rdlength)
 {
 	size_t length = vigie_name_length(owner);
-	uint8_t *at = make_room(answer, section, length, rdlength);
+	uint8_t *at = vigie_answer_room(answer, section, length + RECORD_FIXED + rdlength);
 
 	if (!at)
 		return NULL;
@@ -106,14 +90,12 @@ uint16_t vigie_answer_offset(const struct vigie_answer *answer, const uint8_t *p
 	return offset <= VIGIE_POINTER_MAX ? (uint16_t)offset : 0;
 }
 
-static void write_header(uint8_t *buffer, uint16_t id, uint16_t flags, uint16_t questions,
-			 const uint16_t *counts)
+static inline void write_header(uint8_t *buffer, uint16_t id, uint16_t flags, uint16_t questions,
+				uint16_t answers, uint16_t authority, uint16_t additional)
 {
-	buffer = write_u16(buffer, id);
-	buffer = write_u16(buffer, flags);
-	buffer = write_u16(buffer, questions);
-	for (int section = 0; section < VIGIE_SECTIONS; section++)
-		buffer = write_u16(buffer, counts[section]);
+	buffer = write_u32(buffer, (uint32_t)id << 16 | flags);
+	buffer = write_u32(buffer, (uint32_t)questions << 16 | answers);
+	write_u32(buffer, (uint32_t)authority << 16 | additional);
 }
 
 /* What an answer repeats of a query's flags: opcode, RD and CD (RFC 1035 section 4.1.1, RFC 4035
@@ -154,7 +136,7 @@ static size_t write_nsid(uint8_t *at, size_t room, const char *nsid)
 }
 
 /* OPT and behind it the options that the answer has, as far as there is room. */
-static __attribute__((noinline)) void end_edns(struct vigie_answer *answer)
+static void end_edns(struct vigie_answer *answer)
 {
 	uint8_t *opt = answer->buffer + answer->length;
 	size_t room = answer->limit - answer->length;
@@ -166,31 +148,37 @@ static __attribute__((noinline)) void end_edns(struct vigie_answer *answer)
 	answer->length += OPT_SIZE + length;
 }
 
-size_t vigie_answer_end(struct vigie_answer *answer)
+static inline size_t end(struct vigie_answer *answer, uint16_t rcode, uint16_t opt)
 {
 	const struct vigie_query *query = answer->query;
-	uint16_t rcode = answer->rcode & 0x0f;
 	uint16_t flags = answer->flags;
-	uint16_t counts[VIGIE_SECTIONS];
 
-	memcpy(counts, answer->count, sizeof(counts));
-	if (query->edns) {
-		end_edns(answer);
-		counts[VIGIE_ADDITIONAL]++;
-	} else if (answer->rcode > 0x0f) {
-		rcode = VIGIE_RCODE_SERVFAIL; /* four bits of a longer one would mean something else */
-	}
 	/* AD is for those who asked (RFC 6840 section 5.8). */
-	if (!query->edns_do && !(query->flags & VIGIE_FLAG_AD))
+	if ((flags & VIGIE_FLAG_AD) && !query->edns_do && !(query->flags & VIGIE_FLAG_AD))
 		flags = (uint16_t)(flags & ~VIGIE_FLAG_AD);
-	write_header(answer->buffer, query->id, (uint16_t)(echoed_flags(query) | flags | rcode), 1, counts);
+	write_header(answer->buffer, query->id, (uint16_t)(echoed_flags(query) | flags | rcode), 1,
+		     answer->count[VIGIE_ANSWER], answer->count[VIGIE_AUTHORITY],
+		     (uint16_t)(answer->count[VIGIE_ADDITIONAL] + opt));
 	return answer->length;
+}
+
+static __attribute__((noinline)) size_t end_with_edns(struct vigie_answer *answer)
+{
+	end_edns(answer);
+	return end(answer, answer->rcode & 0x0f, 1);
+}
+
+size_t vigie_answer_end(struct vigie_answer *answer)
+{
+	if (answer->query->edns)
+		return end_with_edns(answer);
+	/* Four bits of a longer code would mean something else. */
+	return end(answer, answer->rcode <= 0x0f ? answer->rcode : VIGIE_RCODE_SERVFAIL, 0);
 }
 
 size_t vigie_answer_refusal(const struct vigie_query *query, enum vigie_gate gate, uint8_t *buffer,
 			    size_t limit)
 {
-	static const uint16_t none[VIGIE_SECTIONS];
 	struct vigie_answer answer;
 	uint16_t rcode = VIGIE_RCODE_FORMERR;
 
@@ -205,7 +193,7 @@ size_t vigie_answer_refusal(const struct vigie_query *query, enum vigie_gate gat
 		answer.rcode = rcode;
 		return vigie_answer_end(&answer);
 	}
-	write_header(buffer, query->id, (uint16_t)(echoed_flags(query) | rcode), 0, none);
+	write_header(buffer, query->id, (uint16_t)(echoed_flags(query) | rcode), 0, 0, 0, 0);
 	return VIGIE_HEADER_SIZE;
 }
 
@@ -214,13 +202,11 @@ size_t vigie_query_write(uint8_t *buffer, size_t size, uint16_t id, uint16_t fla
 {
 	size_t name_length = vigie_name_length(name);
 	size_t length = VIGIE_HEADER_SIZE + name_length + 4 + (edns ? OPT_SIZE : 0);
-	uint16_t counts[VIGIE_SECTIONS] = {0};
 	uint8_t *at = buffer + VIGIE_HEADER_SIZE;
 
 	if (length > size)
 		return 0;
-	counts[VIGIE_ADDITIONAL] = edns;
-	write_header(buffer, id, flags, 1, counts);
+	write_header(buffer, id, flags, 1, 0, 0, edns);
 	memcpy(at, name, name_length);
 	at = write_u16(at + name_length, type);
 	at = write_u16(at, class);

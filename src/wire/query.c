@@ -1,6 +1,7 @@
 #include "vigie/query.h"
 
 #include "bytes.h"
+#include "read_name.h"
 #include "record.h"
 
 /* One OPT record at most, with the root as its owner, in the additional section (RFC 6891 section 6.1.1). */
@@ -76,7 +77,7 @@ enum vigie_gate vigie_query_parse(struct vigie_query *query, const uint8_t *pack
 		return VIGIE_GATE_OPCODE;
 	if (read_u16(packet + 4) != 1)
 		return VIGIE_GATE_QDCOUNT;
-	if (vigie_name_from_wire(&query->name, packet + VIGIE_HEADER_SIZE, length - VIGIE_HEADER_SIZE)) {
+	if (!read_name(&query->name, packet + VIGIE_HEADER_SIZE, length - VIGIE_HEADER_SIZE)) {
 		query->name.length = 0;
 		return VIGIE_GATE_FORMAT;
 	}

@@ -45,7 +45,8 @@ static size_t ask(const struct shared *shared, const char *name, uint16_t type, 
 				   false);
 	vigie_query_parse(&query, packet, length);
 	vigie_answer_begin(&answer, &query, buffer, 512);
-	vigie_records_answer(&shared->view, &query, 7, &answer, &target);
+	if (!vigie_records_answer_short(&shared->view, &query, &answer))
+		vigie_records_answer(&shared->view, &query, 7, &answer, &target);
 	return vigie_answer_end(&answer);
 }
 

@@ -92,8 +92,9 @@ static size_t ask(const struct vigie_view *view, const struct vigie_query *query
 	struct vigie_name target;
 
 	vigie_answer_begin(&answer, query, buffer, limit);
-	*result = any ? vigie_records_answer_any(view, query, 7, &answer, &target)
-		      : vigie_records_answer(view, query, 7, &answer, &target);
+	*result = !any && vigie_records_answer_short(view, query, &answer)
+			  ? VIGIE_LOOKUP_ANSWERED
+			  : vigie_records_answer(view, query, 7, &answer, &target);
 	return vigie_answer_end(&answer);
 }
 

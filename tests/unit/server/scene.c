@@ -178,7 +178,6 @@ bool scene_ask(const char *name_text, const char *options)
 	struct vigie_name name;
 	uint8_t *packet;
 	size_t length;
-	bool ready;
 
 	assert_true(flight && buffer);
 	memset(flight, 0x55, sizeof(*flight));
@@ -188,7 +187,6 @@ bool scene_ask(const char *name_text, const char *options)
 	packet = malloc(length);
 	assert_non_null(packet);
 	memcpy(packet, space, length);
-	assert_int_equal(vigie_query_parse(&flight->query, packet, length), VIGIE_GATE_OK);
 	flight->origin = (struct origin){.listener = &listener};
 	address_from_text(&flight->origin.client, "192.0.2.1", CLIENT_PORT);
 	if (channel == VIGIE_CHANNEL_TCP)
@@ -196,16 +194,16 @@ bool scene_ask(const char *name_text, const char *options)
 	else
 		flight->origin.udp = &udp_socket;
 	worker_enter(worker);
-	flight_begin(flight, worker, channel, buffer, flight_limit(&flight->query, channel));
-	ready = flight_run(flight);
-	if (ready)
-		keep(buffer, vigie_answer_end(&flight->answer));
+	flight_open(flight, worker, channel);
+	length = flight_answer(flight, packet, length, buffer);
+	if (length > 0)
+		keep(buffer, length);
 	worker_leave(worker);
 	memset(flight, 0x55, sizeof(*flight));
 	free(flight);
 	free(buffer);
 	free(packet);
-	return ready;
+	return length > 0;
 }
 
 /* What a resume function gets: who goes on, and how. */
