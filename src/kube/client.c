@@ -15,8 +15,11 @@ enum {
 	TOKEN_MAX = 65536 /* bytes of a token file */
 };
 
+struct watch;
+
 struct client {
 	uv_loop_t *loop;
+	struct watch *watches; /* a list */
 	uv_timer_t timer;
 	CURLM *multi;
 	struct vigie_kube_config config;
@@ -44,6 +47,7 @@ struct watch {
 	uv_poll_t poll;
 	struct client *client;
 	curl_socket_t socket;
+	struct watch *next;
 };
 
 static void request_free(struct client_request *request)
@@ -110,6 +114,16 @@ static void on_watch_closed(uv_handle_t *handle)
 	free(handle->data);
 }
 
+static void watch_close(struct watch *watch)
+{
+	struct watch **at = &watch->client->watches;
+
+	while (*at != watch)
+		at = &(*at)->next;
+	*at = watch->next;
+	uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+}
+
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *argument, void *socket_argument)
 {
 	struct client *client = argument;
@@ -119,7 +133,7 @@ static int on_socket(CURL *easy, curl_socket_t socket, int what, void *argument,
 	if (what == CURL_POLL_REMOVE) {
 		curl_multi_assign(client->multi, socket, NULL);
 		if (watch)
-			uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+			watch_close(watch);
 		return 0;
 	}
 	if (!watch) {
@@ -131,6 +145,8 @@ static int on_socket(CURL *easy, curl_socket_t socket, int what, void *argument,
 		watch->client = client;
 		watch->socket = socket;
 		watch->poll.data = watch;
+		watch->next = client->watches;
+		client->watches = watch;
 		curl_multi_assign(client->multi, socket, watch);
 	}
 	return uv_poll_start(&watch->poll, events, on_poll) ? -1 : 0;
@@ -156,13 +172,27 @@ static int on_timer(CURLM *multi, long timeout_ms, void *argument)
 	return 0;
 }
 
+static CURLM *new_multi(struct client *client)
+{
+	CURLM *multi = curl_multi_init();
+
+	if (!multi)
+		return NULL;
+	curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client);
+	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+	curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client);
+	return multi;
+}
+
 struct client *client_new(uv_loop_t *loop, struct vigie_kube_config *config)
 {
 	struct client *client = calloc(1, sizeof(*client));
 
 	if (!client)
 		return NULL;
-	client->multi = curl_multi_init();
+	client->multi = new_multi(client);
 	if (!client->multi) {
 		free(client);
 		return NULL;
@@ -172,11 +202,28 @@ struct client *client_new(uv_loop_t *loop, struct vigie_kube_config *config)
 	memset(config, 0, sizeof(*config));
 	uv_timer_init(loop, &client->timer);
 	client->timer.data = client;
-	curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-	curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-	curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
 	return client;
+}
+
+/* curl closes what is idle without telling of it: the sockets are forgotten first. */
+static void close_multi(struct client *client)
+{
+	curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, NULL);
+	curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, NULL);
+	while (client->watches)
+		watch_close(client->watches);
+	uv_timer_stop(&client->timer);
+	curl_multi_cleanup(client->multi);
+}
+
+void client_disconnect(struct client *client)
+{
+	CURLM *multi = new_multi(client);
+
+	if (!multi)
+		return; /* the old connections are used until there is memory */
+	close_multi(client);
+	client->multi = multi;
 }
 
 static void on_client_closed(uv_handle_t *handle)
@@ -190,7 +237,7 @@ static void on_client_closed(uv_handle_t *handle)
 
 void client_close(struct client *client)
 {
-	curl_multi_cleanup(client->multi);
+	close_multi(client);
 	uv_close((uv_handle_t *)&client->timer, on_client_closed);
 }
 
@@ -368,7 +415,10 @@ static void set_options(struct client_request *request)
 	else
 		curl_easy_setopt(easy, CURLOPT_PROXY,
 				 ""); /* what the environment says is for people's tools */
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	/* All requests over one connection, if the server has HTTP/2: those that come while it is made wait
+	 * for it. */
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "vigie/" VIGIE_VERSION);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CLIENT_CONNECT_MS);
@@ -418,6 +468,14 @@ bool client_is_proto(const struct client_request *request)
 
 	curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &type);
 	return type && strncmp(type, proto, sizeof(proto) - 1) == 0;
+}
+
+bool client_is_shared(const struct client_request *request)
+{
+	long version = 0;
+
+	curl_easy_getinfo(request->easy, CURLINFO_HTTP_VERSION, &version);
+	return version != CURL_HTTP_VERSION_1_0 && version != CURL_HTTP_VERSION_1_1;
 }
 
 void client_cancel(struct client_request *request)

@@ -1,4 +1,5 @@
-/* HTTP requests to one API server: libcurl's multi interface driven by a uv loop. TLS is always verified. */
+/* HTTP requests to one API server: libcurl's multi interface driven by a uv loop. TLS is always verified.
+ * With HTTP/2 all requests share one connection; with HTTP/1.1 each that is under way has its own. */
 #ifndef VIGIE_KUBE_CLIENT_H
 #define VIGIE_KUBE_CLIENT_H
 
@@ -45,7 +46,13 @@ struct client_request *client_get(struct client *client, const char *path, const
 				  client_data *data, client_done *done, void *argument);
 /* Whether the response is in Kubernetes' protobuf, by its Content-Type. */
 bool client_is_proto(const struct client_request *request);
+/* Whether other requests may use the same connection: HTTP/2, or not known as there is no response yet. */
+bool client_is_shared(const struct client_request *request);
 void client_cancel(struct client_request *request);
+
+/* Closes all connections: the next request makes a new one. All requests must have ended or been cancelled;
+ * not from within a callback. */
+void client_disconnect(struct client *client);
 
 /* The server refused the token: read the file again before the next request. */
 void client_refresh_token(struct client *client);

@@ -142,6 +142,7 @@ static bool on_data(void *argument, const char *bytes, size_t length)
 	return good;
 }
 
+/* The next request is made by `plan`. */
 static void end(struct stream *stream, const struct client_result *result)
 {
 	struct vigie_watcher *watcher = stream->watcher;
@@ -159,12 +160,14 @@ static void end(struct stream *stream, const struct client_result *result)
 	if (refresh_token)
 		client_refresh_token(watcher->client);
 	publish_state(stream);
-	plan(watcher);
 }
 
 static void on_done(void *argument, const struct client_result *result)
 {
-	end(argument, result);
+	struct stream *stream = argument;
+
+	end(stream, result);
+	plan(stream->watcher);
 }
 
 /* The token bucket of apiserver_qps and apiserver_burst. Returns how long to wait for a token, 0 when one was
@@ -303,11 +306,49 @@ static void keep_warm(struct vigie_watcher *watcher, uint64_t now)
 	}
 }
 
+static void cancel_all(struct vigie_watcher *watcher)
+{
+	for (int kind = 0; kind < VIGIE_KINDS; kind++) {
+		struct stream *stream = &watcher->streams[kind];
+
+		if (stream->request)
+			client_cancel(stream->request);
+		stream->request = NULL;
+	}
+}
+
+/* Ends the streams that said nothing for too long. One that shares its connection (HTTP/2) takes all others
+ * with it: whether the connection or the stream is dead cannot be told, and the others go on where they are.
+ */
+static void replace_silent(struct vigie_watcher *watcher, uint64_t now)
+{
+	static const struct client_result silence = {
+		.status = 200, .trouble = "the stream was silent for too long", .body = ""};
+	struct stream *silent[VIGIE_KINDS];
+	size_t count = 0;
+	bool shared = false;
+
+	for (int kind = 0; kind < VIGIE_KINDS; kind++) {
+		struct stream *stream = &watcher->streams[kind];
+
+		if (!stream->request || reflector_silence_ms(&stream->reflector, now) <= watcher->silence_ms)
+			continue;
+		shared = shared || client_is_shared(stream->request);
+		client_cancel(stream->request);
+		stream->request = NULL;
+		silent[count++] = stream;
+	}
+	if (shared) {
+		cancel_all(watcher);
+		client_disconnect(watcher->client);
+	}
+	for (size_t i = 0; i < count; i++)
+		end(silent[i], &silence);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct vigie_watcher *watcher = timer->data;
-	static const struct client_result silence = {
-		.status = 200, .trouble = "the stream was silent for too long", .body = ""};
 	uint64_t now = vigie_clock_ms();
 
 	keep_warm(watcher, now);
@@ -316,14 +357,7 @@ static void on_timer(uv_timer_t *timer)
 		publish(watcher);
 		rcu_thread_offline();
 	}
-	for (int kind = 0; kind < VIGIE_KINDS; kind++) {
-		struct stream *stream = &watcher->streams[kind];
-
-		if (!stream->request || reflector_silence_ms(&stream->reflector, now) <= watcher->silence_ms)
-			continue;
-		client_cancel(stream->request);
-		end(stream, &silence);
-	}
+	replace_silent(watcher, now);
 	plan(watcher);
 }
 
@@ -332,10 +366,7 @@ static void on_stop(uv_async_t *async)
 	struct vigie_watcher *watcher = async->data;
 
 	watcher->stopping = true;
-	for (int kind = 0; kind < VIGIE_KINDS; kind++) {
-		if (watcher->streams[kind].request)
-			client_cancel(watcher->streams[kind].request);
-	}
+	cancel_all(watcher);
 	client_close(watcher->client);
 	uv_close((uv_handle_t *)&watcher->timer, NULL);
 	uv_close((uv_handle_t *)&watcher->stop, NULL);
@@ -348,12 +379,10 @@ static void on_resync(uv_async_t *async)
 
 	if (watcher->stopping)
 		return;
+	cancel_all(watcher);
 	for (int kind = 0; kind < VIGIE_KINDS; kind++) {
 		struct stream *stream = &watcher->streams[kind];
 
-		if (stream->request)
-			client_cancel(stream->request);
-		stream->request = NULL;
 		stream->due_ms = 0;
 		reflector_resync(&stream->reflector);
 	}

@@ -112,10 +112,11 @@ class _Connection2:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.responses: dict[int, _Response2] = {}
+        self.frozen = False  # takes part in nothing, and is not closed
 
     def flush(self) -> None:
         data = self.h2.data_to_send()
-        if data:
+        if data and not self.frozen:
             self.socket.sendall(data)
 
     def serve(self) -> None:
@@ -124,6 +125,8 @@ class _Connection2:
             self.flush()
         try:
             while data := self.socket.recv(65536):
+                if self.frozen:
+                    continue
                 with self.lock:
                     for event in self.h2.receive_data(data):
                         self._take(event)
@@ -217,6 +220,7 @@ class HttpServer:
         self.silent = False  # new connections are accepted, and nothing is said on them
         self.use_certificate(certificate, key)
         self._connections: dict[socket.socket, None] = {}
+        self._connections2: dict[_Connection2, None] = {}
         self._listener = socket.create_server(("127.0.0.1", port), backlog=64)
         self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -252,7 +256,10 @@ class HttpServer:
         self._connections[connection] = None
         try:
             if connection.selected_alpn_protocol() == "h2":
-                _Connection2(connection, self.handler).serve()
+                two = _Connection2(connection, self.handler)
+                self._connections2[two] = None
+                two.serve()
+                del self._connections2[two]
             else:
                 self._serve1(connection)
         except (OSError, Gone, ValueError):
@@ -276,6 +283,11 @@ class HttpServer:
             self.handler(response)
             if response.gone.is_set():
                 return
+
+    def freeze(self) -> None:
+        """Nothing more is sent or read on the connections of HTTP/2 that there are, and they stay open."""
+        for connection in self._connections2.copy():
+            connection.frozen = True
 
     def disconnect(self) -> None:
         """Ends every connection that there is."""

@@ -36,6 +36,19 @@ def test_watches_are_in_protobuf(start_server):
         assert re.search(r": synced, last heard of \d+ s ago, at version \d+, in protobuf$", line), lines
 
 
+def connections(process, port: int) -> int:
+    """TCP connections that the program has to a port."""
+    own = {os.readlink(path) for path in Path(f"/proc/{process.pid}/fd").iterdir() if path.is_symlink()}
+    rows = [line.split() for name in ("tcp", "tcp6")
+            for line in Path(f"/proc/{process.pid}/net/{name}").read_text().splitlines()[1:]]
+    return sum(int(row[2].split(":")[1], 16) == port and f"socket:[{row[9]}]" in own for row in rows)
+
+
+def test_all_watches_share_one_connection(start_server, control_plane):
+    vigie = start_server("vigie")
+    assert connections(vigie.process, control_plane.port) == 1
+
+
 def test_the_api_server_is_killed_and_comes_back(start_server, control_plane, api, namespace):
     """No answer is wrong or missing while it is away, and afterwards changes are seen soon."""
     vigie = start_server("vigie", corefile(options=["ttl 0"]))

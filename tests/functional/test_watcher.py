@@ -59,6 +59,32 @@ in_both_encodings = pytest.mark.parametrize("server", [{"protobuf": True}, {"pro
                                             ids=["protobuf", "json"], indirect=True)
 
 
+KINDS = ("services", "endpointslices", "namespaces")
+only_http1 = pytest.mark.parametrize("server", [{"protocols": ("http/1.1",)}], ids=["http1"], indirect=True)
+
+
+# connections
+
+def test_one_connection_carries_all_watches(server, start_watching):
+    """HTTP/2; lists that come later use it, too."""
+    vigie = start_watching()
+    change_is_seen(server, vigie)
+    vigie.process.send_signal(signal.SIGUSR2)
+    for plural in KINDS:
+        wait_for(lambda plural=plural: server.count("watch", plural) == 2, f"{plural} to be listed anew")
+    change_is_seen(server, vigie)
+    assert server.http.accepted == 1
+
+
+@only_http1
+def test_a_server_without_http2(server, start_watching):
+    vigie = start_watching()
+    change_is_seen(server, vigie)
+    for plural in KINDS:
+        server.watch(plural)
+    assert server.http.accepted == 3
+
+
 # how a stream can end, and be taken up again
 
 @in_both_encodings
@@ -301,6 +327,7 @@ def test_a_redirect_is_not_followed(server, start_watching):
 
 # staleness
 
+@only_http1
 def test_a_half_open_stream_is_replaced(server, start_watching):
     """Bookmarks keep the others alive."""
     server.bookmark_seconds = 0.3
@@ -309,6 +336,32 @@ def test_a_half_open_stream_is_replaced(server, start_watching):
     change_is_seen(server, vigie)
     vigie.wait_for_log("cannot watch services: the stream was silent for too long")
     assert server.count("watch", "endpointslices") == 1
+
+
+def test_a_half_open_connection_is_replaced(server, start_watching):
+    """With HTTP/2 one silence is that of the connection: the first stream that finds it takes the others along, and
+    nothing is asked over the old connection any more."""
+    server.bookmark_seconds = 0.3
+    vigie = start_watching("watch_silence 6s")
+    for plural in KINDS:
+        server.watch(plural)
+    server.http.freeze()
+    change_is_seen(server, vigie)
+    for plural in KINDS:
+        wait_for(lambda plural=plural: server.count("watch", plural) == 2, f"{plural} to be watched anew")
+    assert server.http.accepted == 2
+    for plural in KINDS:
+        assert vigie.log().count(f"cannot watch {plural}") <= 1, vigie.log()
+
+
+def test_a_connection_that_never_answers(server, start_watching):
+    """TLS and HTTP/2 are agreed upon, and no request is answered."""
+    server.bookmark_seconds = 0.3
+    server.faults += [Fault(act=lambda stream: stream.response.gone.wait())]
+    vigie = start_watching("watch_silence 6s", wait=False)
+    vigie.wait_for_log("the stream was silent for too long")
+    change_is_seen(server, vigie)
+    assert server.http.accepted == 2
 
 
 def test_a_connection_that_says_nothing(server, start_watching):
