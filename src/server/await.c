@@ -3,6 +3,10 @@
 #include "pending.h"
 #include "vigie/clock.h"
 
+enum {
+	AWAITING_A_TURN = 128 /* that wait no longer before the loop's other handles have their turn */
+};
+
 /* Runs the chain behind the calling directive, which hears of the answer. */
 static bool run_rest(struct flight *inner, const struct flight *flight)
 {
@@ -40,10 +44,20 @@ static void set_timer(struct worker *worker)
 	uv_timer_start(&worker->await, on_time, until > now ? until - now : 0, 0);
 }
 
+/* Where the list holds this one: in the one before it, or as the first; in the one behind it, or as the last.
+ */
+static struct vigie_pending **place_before(struct vigie_pending *pending)
+{
+	return pending->sooner ? &pending->sooner->later : &pending->worker->awaiting;
+}
+
+static struct vigie_pending **place_behind(struct vigie_pending *pending)
+{
+	return pending->later ? &pending->later->sooner : &pending->worker->awaiting_last;
+}
+
 void await_forget(struct vigie_pending *pending)
 {
-	struct vigie_pending **place = &pending->worker->awaiting;
-
 	if (pending->child)
 		pending->child->parent = NULL;
 	pending->child = NULL;
@@ -51,10 +65,8 @@ void await_forget(struct vigie_pending *pending)
 		pending->parent->child = NULL;
 	if (pending->wait_until_ms == 0)
 		return;
-	while (*place && *place != pending)
-		place = &(*place)->later;
-	if (*place)
-		*place = pending->later;
+	*place_before(pending) = pending->later;
+	*place_behind(pending) = pending->sooner;
 	pending->wait_until_ms = 0;
 }
 
@@ -64,7 +76,9 @@ static void on_time(uv_timer_t *timer)
 	struct worker *worker = timer->data;
 
 	worker_enter(worker);
-	while (worker->awaiting && worker->awaiting->wait_until_ms <= worker->base.now_ms) {
+	for (int i = 0; i < AWAITING_A_TURN && worker->awaiting &&
+			worker->awaiting->wait_until_ms <= worker->base.now_ms;
+	     i++) {
 		struct vigie_pending *pending = worker->awaiting;
 		vigie_lookup_done *done = pending->child->done;
 		void *argument = pending->child->argument;
@@ -76,16 +90,20 @@ static void on_time(uv_timer_t *timer)
 	worker_leave(worker);
 }
 
+/* Nearly all wait equally long, so the place is found from the end at once. */
 static void wait_until(struct vigie_pending *pending, uint64_t until_ms)
 {
 	struct worker *worker = pending->worker;
-	struct vigie_pending **place = &worker->awaiting;
 
 	pending->wait_until_ms = until_ms;
-	while (*place && (*place)->wait_until_ms <= until_ms)
-		place = &(*place)->later;
-	pending->later = *place;
-	*place = pending;
+	pending->sooner = worker->awaiting_last;
+	pending->later = NULL;
+	while (pending->sooner && pending->sooner->wait_until_ms > until_ms) {
+		pending->later = pending->sooner;
+		pending->sooner = pending->sooner->sooner;
+	}
+	*place_before(pending) = pending;
+	*place_behind(pending) = pending;
 	if (worker->awaiting == pending)
 		set_timer(worker);
 }

@@ -41,9 +41,10 @@ struct vigie_pending {
 	void *argument;
 
 	/* One that waits for an inner one, but not for ever. */
-	struct vigie_pending *child; /* the inner one that it waits for; NULL: it waits for none */
-	struct vigie_pending *later; /* the next of the worker's, by time */
-	uint64_t wait_until_ms;      /* vigie_clock_ms; 0: for as long as it takes */
+	struct vigie_pending *child;  /* the inner one that it waits for; NULL: it waits for none */
+	struct vigie_pending *sooner; /* its neighbours among the worker's, by time */
+	struct vigie_pending *later;
+	uint64_t wait_until_ms; /* vigie_clock_ms; 0: for as long as it takes */
 
 	uint8_t bytes[]; /* the packet, then the held answer */
 };

@@ -12,7 +12,8 @@
 
 enum { TICK_MS = 1000, DRAIN_TICK_MS = 10, RETIRE_TICK_MS = 5 };
 
-const double turn_bounds[TURN_BOUNDS] = {0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008,
+/* 0.01 is what is promised. */
+const double turn_bounds[TURN_BOUNDS] = {0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.01,
 					 0.016,   0.032,  0.064, 0.128, 0.256, 0.512};
 
 static void read_clock(struct worker *worker)

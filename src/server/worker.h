@@ -28,7 +28,7 @@ struct counters {
 };
 
 /* How long the loop was held by one callback, in seconds: what a packet that comes meanwhile waits. */
-enum { TURN_BOUNDS = 12 };
+enum { TURN_BOUNDS = 13 };
 extern const double turn_bounds[TURN_BOUNDS];
 
 struct turns {
@@ -74,7 +74,8 @@ struct worker {
 	size_t suspended;
 	struct vigie_pending *pendings; /* all that are suspended */
 	struct vigie_pending *awaiting; /* those that wait until a time, the earliest first */
-	uv_timer_t await;               /* that time */
+	struct vigie_pending *awaiting_last;
+	uv_timer_t await; /* that time */
 	uint8_t *scratch[VIGIE_DEPTH_MAX +
 			 1]; /* answers of resumed requests and look-ups, by depth; made on first use */
 	struct udp_batch *batch;
