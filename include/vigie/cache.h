@@ -109,7 +109,8 @@ enum {
 		10000, /* a refresh in the background that has not ended by then counts as lost */
 	VIGIE_CACHE_SILENT =
 		3, /* so many questions one after another without a reply: the upstreams are gone */
-	VIGIE_CACHE_ATTEMPT_MS = 1000 /* how often one is tried then */
+	VIGIE_CACHE_ATTEMPT_MS = 250 /* how often one is tried then: upstreams that `forward` has given up get
+				       nothing of it */
 };
 
 /* The upstreams of this part gave a reply to some question, or none. */

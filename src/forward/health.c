@@ -8,7 +8,9 @@ enum {
 
 void health_init(struct health *health, uint64_t now_us)
 {
-	*health = (struct health){.timeout_us = HEALTH_TIMEOUT_FIRST_US, .good_us = now_us};
+	*health = (struct health){.timeout_us = HEALTH_TIMEOUT_FIRST_US,
+				  .hedge_us = HEALTH_TIMEOUT_FIRST_US,
+				  .good_us = now_us};
 	pthread_mutex_init(&health->lock, NULL);
 }
 
@@ -17,13 +19,20 @@ void health_fini(struct health *health)
 	pthread_mutex_destroy(&health->lock);
 }
 
+/* The mean, and what replies deviate from it: `least` at least. */
+static uint32_t patience(int64_t mean, int64_t variation, int64_t least)
+{
+	int64_t us = mean + (4 * variation > least ? 4 * variation : least);
+
+	return (uint32_t)(us < HEALTH_TIMEOUT_MAX_US ? us : HEALTH_TIMEOUT_MAX_US);
+}
+
 /* RFC 6298's estimate, in the weights of section 2. */
 static void measure(struct health *health, uint64_t rtt)
 {
 	int64_t sample = rtt < INT32_MAX ? (int64_t)rtt : INT32_MAX;
 	int64_t mean = health->srtt_us;
 	int64_t variation = health->variation_us;
-	int64_t timeout;
 
 	if (health->timed) {
 		int64_t off = sample > mean ? sample - mean : mean - sample;
@@ -35,12 +44,10 @@ static void measure(struct health *health, uint64_t rtt)
 		variation = sample / 2;
 		health->timed = true;
 	}
-	timeout = mean + (4 * variation > HEALTH_TIMEOUT_MIN_US ? 4 * variation : HEALTH_TIMEOUT_MIN_US);
-	if (timeout > HEALTH_TIMEOUT_MAX_US)
-		timeout = HEALTH_TIMEOUT_MAX_US;
 	health->srtt_us = (uint32_t)mean;
 	health->variation_us = (uint32_t)variation;
-	health->timeout_us = (uint32_t)timeout;
+	health->timeout_us = patience(mean, variation, HEALTH_TIMEOUT_MIN_US);
+	health->hedge_us = patience(mean, variation, HEALTH_HEDGE_MIN_US);
 }
 
 bool health_replied(struct health *health, uint64_t now_us, uint64_t rtt_us)
@@ -85,7 +92,7 @@ bool health_lost(struct health *health, uint64_t now_us, uint64_t sent_us, unsig
 
 bool health_overtaken(struct health *health, uint64_t now_us, uint64_t sent_us, unsigned most)
 {
-	return now_us - sent_us >= HEALTH_TIMEOUT_MIN_US &&
+	return now_us - sent_us >= HEALTH_HEDGE_MIN_US &&
 	       count_loss(health, now_us, sent_us, most, HEALTH_SILENCE_LAST_US);
 }
 

@@ -13,6 +13,7 @@ enum {
 	HEALTH_TIMEOUT_FIRST_US = 250000, /* while no reply has been timed */
 	HEALTH_TIMEOUT_MIN_US = 20000,    /* what a timeout leaves above the mean round trip at least */
 	HEALTH_TIMEOUT_MAX_US = 800000,
+	HEALTH_HEDGE_MIN_US = 10000,      /* the same before another upstream is asked beside it */
 	HEALTH_SILENCE_US = 200000,       /* nobody is suspected for so long after the first loss */
 	HEALTH_SILENCE_LAST_US = 1000000, /* the same when all other upstreams are given up, or were faster */
 	HEALTH_MEMORY_US = 900000000,     /* what an upstream cannot do is tried again after this: 15 min */
@@ -23,7 +24,8 @@ struct health {
 	pthread_mutex_t lock; /* for writing; the atomics are read without */
 	_Atomic uint32_t srtt_us;
 	_Atomic uint32_t variation_us;
-	_Atomic uint32_t timeout_us;
+	_Atomic uint32_t timeout_us;  /* after which a query counts as lost */
+	_Atomic uint32_t hedge_us;    /* after which this one would have answered: at most timeout_us */
 	atomic_bool open;             /* given up: only probes are sent */
 	atomic_bool suspected;        /* a probe is to find out */
 	_Atomic uint64_t caseless_us; /* until then: 0x20 is not used */

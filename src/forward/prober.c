@@ -12,7 +12,6 @@
 enum {
 	TICKS = 20, /* in the time between two probes of an upstream */
 	TICK_MIN_MS = 5,
-	JITTER = 20,       /* a part of that time: probes of many servers do not fall into step */
 	TRIAL_QUERIES = 3, /* to one that is suspected: on a lossy path one says little */
 	TRIAL_MS = 300     /* how long the last of them is waited for */
 };
@@ -31,6 +30,7 @@ struct vigie_prober {
 	struct vigie_upstreams *group; /* a reference */
 	uv_timer_t tick;
 	uv_async_t suspected; /* a worker suspects an upstream */
+	uint64_t phase_ms;    /* random: probes of many servers do not fall into step */
 	unsigned handles;
 	struct probed probed[VIGIE_UPSTREAMS_MAX];
 };
@@ -80,12 +80,31 @@ static void probe(struct probed *probed, unsigned queries, uint64_t wait_ms)
 	vigie_upstreams_free(alone); /* the exchange has its own reference */
 }
 
+/* Milliseconds between two probes of an upstream: what the configuration says, within bounds. */
+static uint64_t probe_every_ms(const struct vigie_upstreams *group)
+{
+	uint64_t every = group->options.probe_every;
+
+	return every < TICK_MIN_MS ? TICK_MIN_MS : every > UINT32_MAX ? UINT32_MAX : every;
+}
+
+/* The probes of a group's upstreams have the same distance in time, so that the first one after a heal comes
+ * the sooner. */
+static uint64_t next_probe_ms(const struct vigie_prober *prober, const struct upstream_set *set, size_t i,
+			      uint64_t now)
+{
+	uint64_t every = probe_every_ms(prober->group);
+	uint64_t phase = (prober->phase_ms + every * i / set->count) % every;
+
+	return now - (now - phase) % every + every;
+}
+
 /* Probes number i of `set` when that is due. Whether it needs to be looked at again soon. */
 static bool look_at(struct vigie_prober *prober, const struct upstream_set *set, size_t i)
 {
 	struct probed *probed = &prober->probed[i];
 	struct upstream *upstream = set->list[i];
-	uint64_t every = prober->group->options.probe_every;
+	uint64_t every = probe_every_ms(prober->group);
 	uint64_t now = vigie_clock_ms();
 
 	if (probed->under_way)
@@ -102,11 +121,10 @@ static bool look_at(struct vigie_prober *prober, const struct upstream_set *set,
 		probe(probed, TRIAL_QUERIES, TRIAL_MS);
 		return true;
 	}
-	/* The probes of a group are spread over time: the first one after a heal comes the sooner. */
 	if (probed->next_ms == 0)
-		probed->next_ms = now + every * (i + 1) / set->count;
+		probed->next_ms = next_probe_ms(prober, set, i, now);
 	if (now >= probed->next_ms) {
-		probed->next_ms = now + every + vigie_random_below((uint32_t)(every / JITTER + 1));
+		probed->next_ms = next_probe_ms(prober, set, i, now);
 		probe(probed, 1, every);
 	}
 	return true;
@@ -128,7 +146,7 @@ static void on_tick(uv_timer_t *tick)
 static void on_suspected(uv_async_t *async)
 {
 	struct vigie_prober *prober = async->data;
-	uint64_t tick = prober->group->options.probe_every / TICKS;
+	uint64_t tick = probe_every_ms(prober->group) / TICKS;
 
 	if (tick < TICK_MIN_MS)
 		tick = TICK_MIN_MS;
@@ -155,6 +173,7 @@ struct vigie_prober *vigie_prober_new(uv_loop_t *loop, struct vigie_upstreams *g
 		return NULL;
 	}
 	uv_timer_init(loop, &prober->tick);
+	prober->phase_ms = vigie_random_below((uint32_t)probe_every_ms(group));
 	prober->suspected.data = prober->tick.data = prober;
 	prober->handles = 2;
 	prober->group = upstreams_hold(group);

@@ -161,9 +161,25 @@ static void test_one_that_is_always_overtaken(void **state)
 	}
 	assert_false(sim_upstream(group, 0)->health.open);
 	sim_upstreams[0].dead = true;
-	for (int i = 0; i < 200; i++)
+	for (int i = 0; i < 400; i++)
 		ask();
 	assert_true(sim_upstream(group, 0)->health.open);
+	sim_upstreams[0].rtt_ms = sim_upstreams[1].rtt_ms = 20;
+}
+
+/* Another one is asked as soon as it would have answered: 10 ms above its round trip; that alone is no loss.
+ */
+static void test_the_hedge(void **state)
+{
+	begin(2);
+	warm_up();
+	for (int i = 0; i < 200; i++)
+		ask(); /* the deviation of the first round trips is forgotten */
+	sim_upstreams[0].rtt_ms = sim_upstreams[1].rtt_ms = 35;
+	ask();
+	assert_int_equal(result.took_ms, 35);
+	assert_int_equal(result.packets, 2);
+	assert_int_equal(sim_upstream(group, 0)->health.lost + sim_upstream(group, 1)->health.lost, 0);
 	sim_upstreams[0].rtt_ms = sim_upstreams[1].rtt_ms = 20;
 }
 
@@ -395,6 +411,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_attempts_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retries_have_a_budget, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_breaker, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_hedge, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_that_is_always_overtaken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_question_without_answer_gives_nobody_up, setup,
 						teardown),
