@@ -71,7 +71,7 @@ void client_expire(struct run *run, struct client *client, uint64_t now)
 	for (uint64_t busy = client->busy; busy; busy &= busy - 1) {
 		unsigned slot = (unsigned)__builtin_ctzll(busy);
 
-		if (client->flights[slot].sent_ns + PATIENCE_NS >= now)
+		if (client->flights[slot].sent_ns + run->patience_ns >= now)
 			continue;
 		client->busy &= ~(1ULL << slot);
 		run->tally.lost++;

@@ -9,8 +9,7 @@
 
 enum {
 	CLIENTS_MAX = 4096,
-	IN_FLIGHT_MAX = 64, /* queries under way on one socket: a bit each */
-	PATIENCE_NS = 1000000000,
+	IN_FLIGHT_MAX = 64,   /* queries under way on one socket: a bit each */
 	STREAM_BUFFER = 65536 /* bytes read or written at once by TCP */
 };
 
@@ -37,8 +36,9 @@ struct run {
 	unsigned in_flight; /* of each client */
 	unsigned addresses; /* 127.0.0.FIRST and following that clients are bound to, in turn; 0: not bound */
 	unsigned first_address;
-	uint64_t most; /* queries in all */
-	double rate;   /* queries a second; 0: as fast as answers come */
+	uint64_t most;        /* queries in all */
+	double rate;          /* queries a second; 0: as fast as answers come */
+	uint64_t patience_ns; /* after which a query is given up */
 	bool tcp;
 	bool segments; /* UDP: several queries of one length by one system call (UDP_SEGMENT) */
 	uint64_t start_ns;

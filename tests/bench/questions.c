@@ -10,17 +10,35 @@ static void die(const char *path, size_t line, const char *why)
 	exit(2);
 }
 
+/* Writes the bytes of a label, of which "\\DDD" is any; returns how many they are. */
+static size_t write_label(uint8_t *at, const char *label)
+{
+	size_t length = 0;
+
+	for (; *label && length < 64; length++) {
+		if (label[0] == '\\' && label[1] && label[2] && label[3]) {
+			at[length] = (uint8_t)atoi((char[]){label[1], label[2], label[3], 0});
+			label += 4;
+		} else {
+			at[length] = (uint8_t)*label++;
+		}
+	}
+	return length;
+}
+
 /* Writes a name given as text; 0 when it is none. */
 static size_t write_name(uint8_t *packet, size_t at, char *name)
 {
 	for (char *label = strtok(name, "."); label; label = strtok(NULL, ".")) {
-		size_t length = strlen(label);
+		size_t length;
 
-		if (length > 63 || at + length + 6 > QUESTION_MAX)
+		if (at + strlen(label) + 6 > QUESTION_MAX)
 			return 0;
-		packet[at++] = (uint8_t)length;
-		memcpy(packet + at, label, length);
-		at += length;
+		length = write_label(packet + at + 1, label);
+		if (length > 63)
+			return 0;
+		packet[at] = (uint8_t)length;
+		at += 1 + length;
 	}
 	packet[at++] = 0;
 	return at;

@@ -25,9 +25,9 @@ struct questions {
 	size_t count;
 };
 
-/* Reads lines "NAME TYPE RCODE ANSWERS": the type is a number, RCODE and ANSWERS are what is expected (-1:
- * any). A first label "????????" is replaced by a number that no query before had. Ends the program when the
- * file is no such. */
+/* Reads lines "NAME TYPE RCODE ANSWERS": in the name "\DDD" is the byte of that number, the type is a number,
+ * RCODE and ANSWERS are what is expected (-1: any). A first label "????????" is replaced by a number that no
+ * query before had. Ends the program when the file is no such. */
 void questions_read(struct questions *questions, const char *path);
 
 /* Writes the query with that id and serial number and returns its length. */

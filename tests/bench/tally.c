@@ -34,6 +34,9 @@ static double bucket_us(size_t bucket)
 void tally_latency(struct tally *tally, uint64_t ns)
 {
 	tally->latency[bucket_of(ns)]++;
+	tally->slow += tally->slow_ns > 0 && ns > tally->slow_ns;
+	if (ns > tally->longest_ns)
+		tally->longest_ns = ns;
 }
 
 static double percentile(const struct tally *tally, double part)
@@ -62,9 +65,11 @@ void tally_print(const struct tally *tally, double seconds)
 	printf("{\"asked\": %" PRIu64 ", \"answered\": %" PRIu64 ", \"wrong\": %" PRIu64
 	       ", \"lost\": %" PRIu64 ", \"late\": %" PRIu64
 	       ", \"seconds\": %.3f, \"qps\": %.0f, \"generator_cpu_us\": %.3f, "
-	       "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f}\n",
+	       "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"longest_us\": %.1f, \"slow\": "
+	       "%" PRIu64 "}\n",
 	       tally->asked, tally->answered, tally->wrong, tally->lost, tally->late, seconds,
 	       (double)tally->answered / seconds,
 	       (seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime)) * 1e6 / answered,
-	       percentile(tally, 0.5), percentile(tally, 0.99), percentile(tally, 0.999));
+	       percentile(tally, 0.5), percentile(tally, 0.99), percentile(tally, 0.999),
+	       (double)tally->longest_ns / 1000, tally->slow);
 }

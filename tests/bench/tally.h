@@ -16,6 +16,9 @@ struct tally {
 	uint64_t wrong;    /* answered, but not as expected */
 	uint64_t lost;     /* no answer in time */
 	uint64_t late;     /* answers to queries given up, or never asked */
+	uint64_t slow_ns;  /* what takes longer is slow; 0: nothing is */
+	uint64_t slow;
+	uint64_t longest_ns;
 	uint64_t latency[TALLY_BUCKETS];
 };
 
