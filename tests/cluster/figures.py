@@ -6,13 +6,19 @@ size. VIGIE_BUILD says which build is measured (default: build-release).
     python tests/cluster/figures.py churn      growth of the resident memory over --events events of churn
     python tests/cluster/figures.py delay      from an event on the wire to its answer on the wire, at --rate events a second
     python tests/cluster/figures.py relists    queries during --relists relists: none sees a name missing
+    python tests/cluster/figures.py queries    what events of 100 endpoints at --rate a second do to queries, in turns of --seconds
+    python tests/cluster/figures.py load       resident memory after --seconds of queries and of churn at --rate events a second
+    python tests/cluster/figures.py sizes      one headless service of --endpoints, --services in a namespace, --namespaces
     python tests/cluster/figures.py snapshot   resident memory with a snapshot file instead of a server
 """
 import argparse
 import contextlib
 import itertools
+import json
 import os
 import socket
+import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -24,15 +30,19 @@ from pathlib import Path
 os.environ.setdefault("VIGIE_BUILD", "build-release")  # before vigie_process is imported
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functional"))
 
+import dns.flags  # noqa: E402
 import dns.message  # noqa: E402
 
 from generate import write_snapshot  # noqa: E402
+from cluster_objects import endpoint, endpoint_slice, namespace, service  # noqa: E402
 from stub_api_server import Stored, StubApiServer  # noqa: E402
 from synthetic import SLICE_MAX, Cluster  # noqa: E402
-from vigie_process import Vigie, free_port, wait_for  # noqa: E402
+from vigie_process import BUILD, Vigie, addresses, free_port, wait_for  # noqa: E402
 
 KINDS = ("services", "namespaces", "endpointslices")
 PATIENCE = 300
+QUICK = "apiserver_qps 100000\napiserver_burst 100000"  # nothing waits for the bounds on requests
+TURNS = 5  # of queries with and without events
 
 
 def memory(pid: int) -> tuple[float, float]:
@@ -98,13 +108,15 @@ class Watched:
 
 
 @contextlib.contextmanager
-def stubbed(options: argparse.Namespace, cluster: Cluster) -> Iterator[tuple[StubApiServer, Watched]]:
+def stubbed(options: argparse.Namespace, cluster: Cluster | None, objects: Iterator[dict] = (),
+            extra: str = "") -> Iterator[tuple[StubApiServer, Watched]]:
+    """vigie has synced with a stub API server that has the cluster, or the objects. `extra`: options for vigie."""
     with tempfile.TemporaryDirectory() as folder:
         server = StubApiServer(Path(folder) / "stub", protobuf=options.protobuf)
-        server.fill(cluster.objects())
+        server.fill(cluster.objects() if cluster else objects)
         server.encode_all()  # what a real server would not do for each client either
         with server:
-            with Watched(Path(folder), server.corefile_option(), options) as watched:
+            with Watched(Path(folder), f"{server.corefile_option()}\n{extra}", options) as watched:
                 yield server, watched
 
 
@@ -160,18 +172,29 @@ def snapshot(options: argparse.Namespace) -> dict[str, float]:
             return {"ready after, s": watched.seconds, "resident, MiB": memory(watched.pid)[0]}
 
 
-def events(options: argparse.Namespace) -> dict[str, float]:
-    """Slices of 100 endpoints, of each of which one changes with each event."""
+def full_slices(options: argparse.Namespace) -> Cluster:
+    """A hundred services with one slice of 100 endpoints each."""
     cluster = Cluster(100, 0, 10, dual=0, seed=options.seed)
-    for service in cluster.services:
-        cluster.scale(service, SLICE_MAX)
+    for one in cluster.services:
+        cluster.scale(one, SLICE_MAX)
+    return cluster
+
+
+def slice_changes(cluster: Cluster, count: int) -> list[dict]:
+    """Slices of each of which one endpoint changes."""
+    things = []
+    for number in range(count):
+        one = cluster.services[number % len(cluster.services)]
+        index = cluster.random.randrange(SLICE_MAX)
+        one.slices[0].endpoints[index] = cluster._endpoint(one, index)
+        things.append(cluster.slice_object(one, one.slices[0]))
+    return things
+
+
+def events(options: argparse.Namespace) -> dict[str, float]:
+    cluster = full_slices(options)
     with stubbed(options, cluster) as (server, watched):
-        things = []
-        for number in range(options.events):
-            service = cluster.services[number % len(cluster.services)]
-            index = cluster.random.randrange(SLICE_MAX)
-            service.slices[0].endpoints[index] = cluster._endpoint(service, index)
-            things.append(cluster.slice_object(service, service.slices[0]))
+        things = slice_changes(cluster, options.events)
         size = len(Stored(things[0]).encoded(options.protobuf))
         prepared = server.prepare("endpointslices", things)
         time.sleep(1)
@@ -253,7 +276,7 @@ def relists(options: argparse.Namespace) -> dict[str, float]:
     names = [dns.message.make_query(f"{service.name}.{service.namespace}.svc.cluster.local", "A").to_wire()
              for service in cluster.services[:50]]
     asked, wrong = 0, 0
-    with stubbed(options, cluster) as (server, watched):
+    with stubbed(options, cluster, extra=QUICK) as (server, watched):
         ending = threading.Event()
 
         def all_relists() -> None:
@@ -274,7 +297,133 @@ def relists(options: argparse.Namespace) -> dict[str, float]:
     return {"relists": options.relists, "queries": asked, "wrong or missing": wrong}
 
 
-FIGURES = {"sync": sync, "snapshot": snapshot, "events": events, "churn": churn, "delay": delay, "relists": relists}
+def write_questions(cluster: Cluster, path: Path) -> None:
+    """For the generator of tests/bench: all answers are one address, if the service is not headless."""
+    path.write_text("".join(f"{one.name}.{one.namespace}.svc.cluster.local 1 0 -1\n" for one in cluster.services))
+
+
+def start_generator(watched: Watched, questions: Path, options: argparse.Namespace) -> subprocess.Popen:
+    return subprocess.Popen([BUILD / "tests/bench/generator", "-p", str(watched.vigie.port), "-s", str(options.seconds),
+                             "-r", str(options.queries), questions], stdout=subprocess.PIPE, text=True)
+
+
+def end_generator(process: subprocess.Popen) -> dict:
+    text = process.communicate(timeout=PATIENCE + 3600)[0]
+    assert process.returncode == 0, "the generator failed"
+    return json.loads(text)
+
+
+def queries(options: argparse.Namespace) -> dict[str, float]:
+    """Turns with and without events, one after the other in one run, and the medians of each."""
+    rate = options.rate or 1000
+    cluster = full_slices(options)
+    turns: dict[bool, list[dict]] = {False: [], True: []}
+    with stubbed(options, cluster) as (server, watched), tempfile.TemporaryDirectory() as folder:
+        write_questions(cluster, Path(folder) / "questions")
+        for number in range(2 * TURNS):
+            prepared = server.prepare("endpointslices", slice_changes(cluster, int(rate * options.seconds)))
+            generator = start_generator(watched, Path(folder) / "questions", options)
+            if number % 2:
+                server.release("endpointslices", prepared, rate)
+            turns[bool(number % 2)].append(end_generator(generator))
+    figures = {}
+    for key in ("p50_us", "p99_us"):
+        without, beside = (statistics.median(turn[key] for turn in turns[each]) for each in (False, True))
+        figures |= {f"{key} without events": without, f"{key} beside {rate:g} events a second": beside,
+                    f"{key} moves by, %": (beside / without - 1) * 100}
+    figures["lost"] = sum(turn["lost"] for each in turns.values() for turn in each)
+    return figures
+
+
+def load(options: argparse.Namespace) -> dict[str, float]:
+    cluster = make_cluster(options)
+    with stubbed(options, cluster) as (server, watched), tempfile.TemporaryDirectory() as folder:
+        write_questions(cluster, Path(folder) / "questions")
+        time.sleep(1)
+        figures = {"resident, synced, MiB": memory(watched.pid)[0]}
+        generator = start_generator(watched, Path(folder) / "questions", options)
+        due = time.monotonic()
+        count = 0
+        for event in cluster.churn():
+            if generator.poll() is not None:
+                break
+            server.apply(event)
+            count += 1
+            due += 1 / (options.rate or 1000)
+            time.sleep(max(0.0, due - time.monotonic()))
+        asked = end_generator(generator)
+        wait_for(lambda: server.lag() == 0, "the events")
+        now, peak = memory(watched.pid)
+        return figures | {"events": count, "queries answered": asked["answered"], "queries lost": asked["lost"],
+                          "resident after it, MiB": now, "most of it, MiB": peak}
+
+
+def large_objects(options: argparse.Namespace) -> Iterator[dict]:
+    """What `sizes` asks about."""
+    for number in range(options.namespaces):
+        yield namespace(f"space-{number:05}")
+    yield namespace("default")
+    for number in range(options.services):
+        yield service(f"service-{number:05}", f"10.{96 + (number >> 16)}.{number >> 8 & 255}.{number & 255}")
+    for number in range(options.namespaces):
+        yield service("web", f"10.{112 + (number >> 16)}.{number >> 8 & 255}.{number & 255}",
+                      namespace=f"space-{number:05}")
+    yield service("huge")
+    points = [endpoint(f"10.{128 + (number >> 16)}.{number >> 8 & 255}.{number & 255}", f"pod-{number}")
+              for number in range(options.endpoints)]
+    for first in range(0, len(points), SLICE_MAX):
+        yield endpoint_slice("huge", points[first:first + SLICE_MAX], suffix=f"{first // SLICE_MAX}")
+
+
+def sizes(options: argparse.Namespace) -> dict[str, float]:
+    """Larger than any cluster that is kind. Every answer is checked."""
+    with stubbed(options, None, large_objects(options)) as (server, watched):
+        figures = {"ready after, s": watched.seconds, "CPU, s": sum(thread_seconds(watched.pid).values())}
+        vigie = watched.vigie
+
+        def ask(name: str, kind: str = "A", tcp: bool = False):
+            answer = vigie.ask(name if name.endswith("arpa") else f"{name}.svc.cluster.local", kind, tcp=tcp)
+            assert answer.rcode() == 0, answer
+            return answer
+
+        small = ask("huge.default")
+        assert small.flags & dns.flags.TC or options.endpoints < 30
+        whole = addresses(ask("huge.default", tcp=True))
+        assert len(set(whole)) == len(whole) and all(one.startswith("10.1") for one in whole)
+        assert len(whole) == min(options.endpoints, len(whole)) > min(options.endpoints, 4000) - 1
+        last = options.endpoints - 1
+        address = f"10.{128 + (last >> 16)}.{last >> 8 & 255}.{last & 255}"
+        assert addresses(ask(f"pod-{last}.huge.default")) == [address]
+        pointer = ask(f"{'.'.join(reversed(address.split('.')))}.in-addr.arpa", "PTR").answer[0][0]
+        assert str(pointer) == f"pod-{last}.huge.default.svc.cluster.local."
+        assert ask("_http._tcp.huge.default", "SRV", tcp=True).answer
+        for number in range(0, options.services, max(1, options.services // 100)):
+            assert addresses(ask(f"service-{number:05}.default")) == [
+                f"10.{96 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"]
+        for number in range(0, options.namespaces, max(1, options.namespaces // 100)):
+            assert addresses(ask(f"web.space-{number:05}")) == [
+                f"10.{112 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"]
+        wire = dns.message.make_query("huge.default.svc.cluster.local", "A").to_wire()
+        times: list[float] = []
+        with vigie.udp_socket() as client:
+            for _ in range(1000):
+                began = time.monotonic()
+                client.send(wire)
+                client.recv(65535)
+                times.append(time.monotonic() - began)
+        before = thread_seconds(watched.pid)["watcher"]
+        began = time.monotonic()
+        server.put(endpoint_slice("huge", [endpoint("10.255.0.1", "late")], suffix="late"))
+        wait_for(lambda: vigie.ask("late.huge.default.svc.cluster.local").answer, "the change")
+        return figures | {"addresses in an answer over TCP": len(whole),
+                          "the large service by UDP, p99, ms": percentile(times, 0.99) * 1e3,
+                          "a change of the large service is seen after, ms": (time.monotonic() - began) * 1e3,
+                          "CPU of the watcher for it, ms": (thread_seconds(watched.pid)["watcher"] - before) * 1e3,
+                          "resident, MiB": memory(watched.pid)[0], "most of it, MiB": memory(watched.pid)[1]}
+
+
+FIGURES = {"sync": sync, "snapshot": snapshot, "events": events, "churn": churn, "delay": delay, "relists": relists,
+           "queries": queries, "load": load, "sizes": sizes}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -286,6 +435,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--rate", type=float, default=100, help="events a second; 0: as fast as they are taken")
     result.add_argument("--changes", type=int, default=1000)
     result.add_argument("--relists", type=int, default=1000)
+    result.add_argument("--namespaces", type=int, default=20_000, help="of `sizes`")
+    result.add_argument("--seconds", type=float, default=2, help="of a turn of `queries`, and of `load`")
+    result.add_argument("--queries", type=float, default=5000, help="queries a second, of `queries` and `load`")
     result.add_argument("--workers", type=int, default=2)
     result.add_argument("--json", dest="protobuf", action="store_false", help="the server has no protobuf")
     result.add_argument("--seed", type=int, default=1)

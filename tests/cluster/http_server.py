@@ -52,10 +52,10 @@ Handler = Callable[[Response], None]
 
 
 def make_certificate(folder: Path, name: str = "localhost") -> tuple[Path, Path]:
-    """A certificate that signs itself, for 127.0.0.1 and `localhost`, and its key."""
+    """A certificate that signs itself, for 127.0.0.1, `localhost` and `api.test`, and its key."""
     certificate, key = folder / "server.crt", folder / "server.key"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+                    "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:api.test",
                     "-keyout", key, "-out", certificate], check=True, capture_output=True)
     return certificate, key
 
@@ -210,10 +210,10 @@ def _run(handler: Handler, response: Response) -> None:
 
 
 class HttpServer:
-    """Serves `handler` on 127.0.0.1. `protocols` as ALPN names them, the preferred one first."""
+    """Serves `handler` on an address. `protocols` as ALPN names them, the preferred one first."""
 
     def __init__(self, handler: Handler, certificate: Path, key: Path, port: int = 0,
-                 protocols: tuple[str, ...] = ("h2", "http/1.1")):
+                 protocols: tuple[str, ...] = ("h2", "http/1.1"), address: str = "127.0.0.1"):
         self.handler = handler
         self.protocols = protocols
         self.accepted = 0    # connections so far
@@ -221,7 +221,7 @@ class HttpServer:
         self.use_certificate(certificate, key)
         self._connections: dict[socket.socket, None] = {}
         self._connections2: dict[_Connection2, None] = {}
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=64)
+        self._listener = socket.create_server((address, port), backlog=64)
         self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()

@@ -122,7 +122,8 @@ class Stored:
 
 class StubApiServer:
     def __init__(self, folder: Path, protocols: tuple[str, ...] = ("h2", "http/1.1"), watch_list: bool = True,
-                 bookmark_seconds: float = 60, protobuf: bool = True):
+                 bookmark_seconds: float = 60, protobuf: bool = True, name: str = "127.0.0.1"):
+        self.name = name  # by which clients call it
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.protocols = protocols
@@ -157,7 +158,7 @@ class StubApiServer:
         self.kubeconfig = self.folder / "kubeconfig"
         self.kubeconfig.write_text(json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "stub",
-            "clusters": [{"name": "stub", "cluster": {"server": f"https://127.0.0.1:{self.port}",
+            "clusters": [{"name": "stub", "cluster": {"server": f"https://{self.name}:{self.port}",
                                                       "certificate-authority": "server.crt"}}],
             "users": [{"name": "stub", "user": {"tokenFile": "token"}}],
             "contexts": [{"name": "stub", "context": {"cluster": "stub", "user": "stub"}}]}))
@@ -182,6 +183,10 @@ class StubApiServer:
     @property
     def http(self) -> HttpServer:
         return self._http
+
+    def also_at(self, address: str) -> HttpServer:
+        """The same behind another address, as with several API servers. The caller stops it."""
+        return HttpServer(self._serve, self.certificate, self._key, self.port, self.protocols, address)
 
     def change_certificate(self) -> None:
         """A new CA and certificate; connections that are open stay."""

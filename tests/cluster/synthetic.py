@@ -48,7 +48,7 @@ class Service:
 
 class Cluster:
     """`services` Services in `namespaces` namespaces with about `endpoints` endpoints in all. `headless` and `dual` are
-    shares. `pods`: whether Pod objects are made, too."""
+    shares. `pods`: whether Pod objects are made, too. Churn leaves all this as it was, on average."""
 
     def __init__(self, services: int = 100, endpoints: int = 1500, namespaces: int = 10, headless: float = 0.1,
                  dual: float = 0.1, pods: bool = False, seed: int = 1):
@@ -58,6 +58,7 @@ class Cluster:
         self._addresses = iter(range(int(ipaddress.ip_address("10.128.0.1")), int(ipaddress.ip_address("11.0.0.0"))))
         self._version = 1000
         self.services: list[Service] = []
+        self.headless = headless
         each = endpoints / services / (1 + dual)
         mean = sum(share * size for share, size in GROUPS)
         for number in range(services):
@@ -217,8 +218,8 @@ class Cluster:
     def _split(self, service: Service) -> Iterator[Event]:
         """Half of a slice moves to a new one. Either of the two events may come first."""
         old = self.random.choice(service.slices)
-        if len(old.endpoints) < 2 or len(service.slices) > 8:
-            return
+        if len(old.endpoints) < 2 or (len(service.slices) - 1) * SLICE_MAX > sum(len(one.endpoints) for one in service.slices):
+            return  # no more than one or two slices that need not be
         new = self._new_slice(service)
         new.endpoints = [old.endpoints.pop() for _ in range(len(old.endpoints) // 2)]
         pair = [old, new]
@@ -240,10 +241,11 @@ class Cluster:
         yield from self._put(service, *pair)
 
     def _recreate(self, service: Service) -> Iterator[Event]:
-        """Deleted and made again under the same name, of another type, with another uid."""
+        """Deleted and made again under the same name with another uid, and of another type as often as the share of
+        headless services allows."""
         yield "delete", self.service_object(service)
         service.born += 1
-        service.headless = not service.headless
+        service.headless = not service.headless and self.random.random() * (1 - self.headless) < self.headless
         yield "put", self.service_object(service)
         yield from self._put(service, *service.slices)
 

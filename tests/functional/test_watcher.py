@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 
 from cluster_objects import endpoint, endpoint_slice, namespace, service  # noqa: E402
 from stub_api_server import Fault, Stored, StubApiServer, Stream  # noqa: E402
+import vigie_process  # noqa: E402
 from vigie_process import Vigie, addresses, free_port, records, wait_for  # noqa: E402
 
 
@@ -83,6 +84,49 @@ def test_a_server_without_http2(server, start_watching):
     for plural in KINDS:
         server.watch(plural)
     assert server.http.accepted == 3
+
+
+def own_hosts(folder: Path, monkeypatch) -> Path:
+    """An /etc/hosts that vigie alone sees."""
+    hosts, wrapper = folder / "hosts", folder / "vigie-with-hosts"
+    hosts.write_text("")
+    script = f"mount --bind {hosts} /etc/hosts && exec {vigie_process.BINARY} \"$@\""
+    wrapper.write_text(f"#!/bin/sh\nexec unshare --mount sh -c '{script}' sh \"$@\"\n")
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(vigie_process, "BINARY", wrapper)
+    return hosts
+
+
+@pytest.mark.parametrize("server", [{"name": "api.test"}], indirect=True, ids=["named"])
+def test_several_servers_behind_one_name(server, start_watching, tmp_path, monkeypatch):
+    """Each connection asks for the addresses anew, and takes one of them by chance."""
+    hosts = own_hosts(tmp_path, monkeypatch)
+    hosts.write_text("127.0.0.1 api.test\n")
+    vigie = start_watching("apiserver_qps 1000")
+    change_is_seen(server, vigie)
+    other = server.also_at("127.0.0.2")
+    try:
+        hosts.write_text("127.0.0.2 api.test\n")
+        server.http.disconnect()
+        change_is_seen(server, vigie)
+        assert server.http.accepted == other.accepted == 1
+
+        hosts.write_text("127.0.0.1 api.test\n127.0.0.2 api.test\n")
+        for _ in range(200):
+            if server.http.accepted > 1 and other.accepted > 2:
+                break
+            before = server.http.accepted + other.accepted
+            server.http.disconnect()
+            other.disconnect()
+            wait_for(lambda before=before: server.http.accepted + other.accepted > before, "another connection")
+            change_is_seen(server, vigie)
+        assert server.http.accepted > 1 and other.accepted > 2
+
+        server.http.stop()
+        other.disconnect()
+        change_is_seen(server, vigie)
+    finally:
+        other.stop()
 
 
 # how a stream can end, and be taken up again

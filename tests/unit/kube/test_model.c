@@ -33,6 +33,8 @@ enum {
 	ADDRESSES = 12, /* that endpoints have */
 	ENDPOINTS = 5,  /* of a slice, at most */
 	KINDS = 3,      /* services, slices, namespaces */
+	PAGE = 3,       /* items of a list's page */
+	ITEMS = SPACES * (SERVICES + SLICES),
 	TEXT_MAX = 4096,
 	LOG_MAX = 4 * OPERATIONS
 };
@@ -50,8 +52,9 @@ enum operation_kind {
 	ERROR_EVENT,
 	REFUSE, /* the next request gets a status */
 	RUBBISH,
+	UNKNOWN, /* an event of a type that nobody knows */
 	AGAIN,   /* the last event comes once more */
-	COMPACT, /* old versions are gone */
+	COMPACT, /* old versions are gone, and lists that are not at their end */
 	RESTORE, /* an older state, an older version */
 	TOGGLE_WATCH_LIST,
 	OPERATION_KINDS
@@ -63,6 +66,7 @@ static const uint8_t weights[OPERATION_KINDS] = {
 	[FLIP_SPACE] = 1,   [DELIVER] = 20,       [DELIVER_PART] = 8, [END] = 2,
 	[BREAK] = 3,        [ERROR_EVENT] = 2,    [REFUSE] = 2,       [RUBBISH] = 1,
 	[AGAIN] = 2,        [COMPACT] = 2,        [RESTORE] = 1,      [TOGGLE_WATCH_LIST] = 1,
+	[UNKNOWN] = 1,
 };
 
 struct operation {
@@ -105,6 +109,9 @@ struct stream {
 	size_t pending_length;
 	size_t pending_at;
 	char last[TEXT_MAX]; /* event */
+	char *items[ITEMS];  /* of the list that is being given out */
+	size_t item_count;   /* 0: a continue token has expired */
+	size_t item_at;
 	int refusal;
 };
 
@@ -151,7 +158,9 @@ static void service_text(const struct service *service, int space, int index, ch
 	snprintf(spec, sizeof(spec), specs[service->kind], service->number, service->number);
 	snprintf(text, TEXT_MAX,
 		 "{\"kind\":\"Service\",\"metadata\":{\"name\":\"s%d\",\"namespace\":\"n%d\",\"uid\":\"u\","
-		 "\"resourceVersion\":\"%ld\"},\"spec\":{%s,\"ports\":[{\"name\":\"http\",\"port\":%d}]}}",
+		 "\"resourceVersion\":\"%ld\",\"future\":[1,null,{}]},\"spec\":{%s,\"ports\":[{\"name\":"
+		 "\"http\","
+		 "\"port\":%d,\"future\":{\"a\":[true]}}]}}",
 		 index, space, service->version, spec, 80 + service->number % 3);
 }
 
@@ -331,12 +340,11 @@ static void emit_event(struct stream *stream, const char *text)
 		emit(stream, text);
 }
 
-/* All objects of a kind: as items of a list, or as events. */
+/* All objects of a kind: kept as the items of a list, or sent as events. */
 static void emit_all(struct world *world, struct stream *stream)
 {
 	char event[TEXT_MAX + 64];
 	char text[TEXT_MAX];
-	bool any = false;
 
 	for (int space = 0; space < SPACES; space++) {
 		for (int i = 0; i < SERVICES + SLICES; i++) {
@@ -357,15 +365,35 @@ static void emit_all(struct world *world, struct stream *stream)
 				space_text(space, 1, text);
 			}
 			if (stream->list) {
-				emit(stream, any ? "," : "");
-				emit(stream, text);
+				stream->items[stream->item_count++] = strdup(text);
 			} else {
 				snprintf(event, sizeof(event), "{\"type\":\"ADDED\",\"object\":%s}", text);
 				emit_event(stream, event);
 			}
-			any = true;
 		}
 	}
+}
+
+static void forget_items(struct stream *stream)
+{
+	while (stream->item_count > 0)
+		free(stream->items[--stream->item_count]);
+	stream->item_at = 0;
+}
+
+/* The next page of a list, which is as it was when the list began. */
+static void emit_page(struct stream *stream)
+{
+	char text[128];
+
+	emit(stream, "{\"kind\":\"List\",\"items\":[");
+	for (int i = 0; i < PAGE && stream->item_at < stream->item_count; i++) {
+		emit(stream, i > 0 ? "," : "");
+		emit(stream, stream->items[stream->item_at++]);
+	}
+	snprintf(text, sizeof(text), "],\"metadata\":{\"resourceVersion\":\"%ld\"%s}}", stream->version,
+		 stream->item_at < stream->item_count ? ",\"continue\":\"more\"" : "");
+	emit(stream, text);
 }
 
 static void end(struct stream *stream, long status, bool complete, const char *trouble)
@@ -400,12 +428,18 @@ static void request(struct world *world, struct stream *stream)
 	stream->list = strstr(path, "limit=") != NULL;
 	/* Servers of both kinds answer, one after the other. */
 	stream->proto = !stream->list && world->version % 2;
+	if (strstr(path, "continue=")) {
+		if (stream->item_count == 0)
+			end(stream, 410, true, NULL);
+		else
+			emit_page(stream);
+		return;
+	}
 	stream->version = world->version;
 	if (stream->list) {
-		emit(stream, "{\"kind\":\"List\",\"items\":[");
+		forget_items(stream);
 		emit_all(world, stream);
-		snprintf(text, sizeof(text), "],\"metadata\":{\"resourceVersion\":\"%ld\"}}", world->version);
-		emit(stream, text);
+		emit_page(stream);
 		return;
 	}
 	if (strstr(path, "sendInitialEvents")) {
@@ -484,6 +518,13 @@ static void deliver(struct world *world, struct stream *stream, uint32_t random)
 	world->trouble = "never watches";
 }
 
+/* The rest of a list is not to be had any more; what was sent of it still arrives. */
+static void expire_items(struct world *world)
+{
+	for (int kind = 0; kind < KINDS; kind++)
+		forget_items(&world->streams[kind]);
+}
+
 static bool is_restored(const struct world *world, const struct stream *stream)
 {
 	return stream->version > world->version;
@@ -491,7 +532,7 @@ static bool is_restored(const struct world *world, const struct stream *stream)
 
 static void do_operation(struct world *world, const struct operation *operation)
 {
-	static const int codes[] = {410, 429, 500, 401, 403, 504};
+	static const int codes[] = {410, 429, 500, 401, 403, 504, 404, 302};
 	uint32_t random = operation->random | 1;
 	struct stream *stream = &world->streams[draw(&random, KINDS)];
 
@@ -544,11 +585,17 @@ static void do_operation(struct world *world, const struct operation *operation)
 		}
 		break;
 	case REFUSE:
-		stream->refusal = codes[draw(&random, 6)];
+		stream->refusal = codes[draw(&random, sizeof(codes) / sizeof(*codes))];
 		break;
 	case RUBBISH:
 		if (stream->open)
 			emit(stream, draw(&random, 2) ? "}{" : "{\"type\":5}");
+		break;
+	case UNKNOWN:
+		if (stream->open && !stream->list && !stream->proto &&
+		    stream->pending_at == stream->pending_length)
+			emit(stream, "{\"type\":\"FUTURE\",\"object\":{\"kind\":\"Thing\",\"metadata\":{"
+				     "\"name\":1}}}");
 		break;
 	case AGAIN:
 		if (stream->open && !stream->list && stream->last[0] &&
@@ -559,9 +606,11 @@ static void do_operation(struct world *world, const struct operation *operation)
 		for (int kind = 0; kind < KINDS; kind++)
 			if (world->streams[kind].open)
 				follow(world, &world->streams[kind]);
+		expire_items(world);
 		forget_log(world);
 		break;
 	case RESTORE:
+		expire_items(world);
 		restore(world, random);
 		/* The server was stopped for it. */
 		for (int kind = 0; kind < KINDS; kind++)
@@ -764,6 +813,7 @@ static void close_all(struct world *world)
 	for (int kind = 0; kind < KINDS; kind++) {
 		reflector_fini(&world->streams[kind].reflector);
 		free(world->streams[kind].pending);
+		forget_items(&world->streams[kind]);
 		world->streams[kind] = (struct stream){0};
 	}
 	vigie_cluster_free(world->cluster);
