@@ -369,6 +369,45 @@ def test_a_redirect_is_not_followed(server, start_watching):
     change_is_seen(server, vigie)
 
 
+# names and slices that must not break
+
+@in_both_encodings
+def test_names_as_long_as_they_may_be(server, start_watching):
+    """63 characters each: namespace, service, hostname; 15 of a port."""
+    name, space, host, port = "s" * 63, "n" * 63, "h" * 63, "p" * 15
+    server.put(namespace(space), service(name, ports=[(port, 80)], namespace=space),
+               endpoint_slice(name, [endpoint("10.244.9.1", host)], [(port, 80)], namespace=space))
+    vigie = start_watching()
+    full = f"{name}.{space}.svc.cluster.local"
+    assert addresses(vigie.ask(full)) == ["10.244.9.1"]
+    assert addresses(vigie.ask(f"{host}.{full}")) == ["10.244.9.1"]
+    answer = vigie.ask(f"_{port}._tcp.{full}", "SRV")
+    assert str(answer.answer[0][0].target) == f"{host}.{full}."
+    assert str(vigie.ask("1.9.244.10.in-addr.arpa", "PTR").answer[0][0]) == f"{host}.{full}."
+
+
+@in_both_encodings
+def test_services_and_slices_without_each_other(server, start_watching):
+    """And without endpoints, addresses, or one family."""
+    nameless = endpoint_slice("set", ["10.244.9.2"], suffix="nameless")
+    del nameless["metadata"]["labels"]["kubernetes.io/service-name"]
+    addressless = endpoint_slice("few", ["10.244.9.3", "10.244.9.4"], suffix="2")
+    addressless["endpoints"][0]["addresses"] = []
+    server.put(nameless, addressless, service("few"), endpoint_slice("few", []), service("alone"),
+               service("six"), endpoint_slice("six", ["fd00:9::1"]), endpoint_slice("later", ["10.244.9.5"]))
+    vigie = start_watching()
+    assert asked(vigie, "set") == ["10.244.0.1", "10.244.0.2"]
+    assert asked(vigie, "few") == ["10.244.9.4"]
+    assert vigie.ask("alone.default.svc.cluster.local").rcode() == 3  # so the specification has it
+    answer = vigie.ask("six.default.svc.cluster.local")
+    assert answer.rcode() == 0 and not answer.answer
+    assert addresses(vigie.ask("six.default.svc.cluster.local", "AAAA")) == ["fd00:9::1"]
+    assert asked(vigie, "later") == []
+    server.put(service("later"))
+    becomes(vigie, "later", ["10.244.9.5"])
+    change_is_seen(server, vigie)
+
+
 # staleness
 
 @only_http1
