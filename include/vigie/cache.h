@@ -23,7 +23,9 @@ enum {
 	VIGIE_CACHE_RECORDS_MAX = 1024,   /* records of an answer; one with more is not kept */
 	VIGIE_CACHE_CHAIN_MAX = 16,     /* CNAMEs followed from the question's name; beyond it is no answer */
 	VIGIE_CACHE_NEGATIVE_SHARE = 4, /* negative answers and failures fill at most 1/4 of the budget */
-	VIGIE_CACHE_PARTS_MAX = 65536   /* parts that hold answers or are in use */
+	VIGIE_CACHE_PARTS_MAX = 65536,  /* parts that hold answers or are in use */
+	VIGIE_CACHE_PERSIST_AGE_MAX =
+		604800 /* seconds: no answer in a cache file is older, nor lives longer */
 };
 
 enum vigie_cached_kind {
@@ -81,6 +83,9 @@ size_t vigie_cache_default_budget(void);
 struct vigie_cache_part *vigie_cache_part_acquire(struct vigie_cache *cache, uint64_t id);
 void vigie_cache_part_release(struct vigie_cache *cache, struct vigie_cache_part *part);
 
+/* The part of this id that a configuration uses; NULL when there is none. Main thread only. */
+struct vigie_cache_part *vigie_cache_part_find(struct vigie_cache *cache, uint64_t id);
+
 /* The answer that is held for a question, however old; NULL when there is none. */
 const struct vigie_cached *vigie_cache_find(struct vigie_cache *cache, const struct vigie_cache_part *part,
 					    const struct vigie_query *query);
@@ -92,7 +97,8 @@ enum vigie_status vigie_cache_put(struct vigie_cache *cache, struct vigie_cache_
 				  uint32_t lifetime, uint64_t now_ms);
 
 enum vigie_cached_kind vigie_cached_kind(const struct vigie_cached *cached);
-uint64_t vigie_cached_stored_ms(const struct vigie_cached *cached);
+/* Since it was stored. A worker's clock may be behind that of the one that stored it: 0 then. */
+uint64_t vigie_cached_age_ms(const struct vigie_cached *cached, uint64_t now_ms);
 uint32_t vigie_cached_lifetime(const struct vigie_cached *cached); /* seconds */
 uint16_t vigie_cached_rcode(const struct vigie_cached *cached);
 
@@ -100,6 +106,28 @@ uint16_t vigie_cached_rcode(const struct vigie_cached *cached);
  * fit. `age` seconds are taken off each TTL, down to `least`; `most` bounds it from above. */
 void vigie_cached_write(const struct vigie_cached *cached, struct vigie_answer *answer, uint32_t age,
 			uint32_t least, uint32_t most);
+
+/* Writes the question that it answers as a query (512 bytes are enough); returns its length. */
+size_t vigie_cached_question(const struct vigie_cached *cached, uint8_t *packet, size_t size);
+
+/* Looking at all answers. The visitor is called with a lock that no worker waits for; true drops the answer,
+ * so that the next question goes to the upstreams: the caller must be online for RCU then. */
+typedef bool vigie_cache_visitor(void *argument, const struct vigie_cached *cached);
+
+/* Visits the next piece of the store (32 KiB) and moves `cursor`, which begins at 0; false when there is
+ * none. An answer may move meanwhile, and be met twice or not at all. Any thread. */
+bool vigie_cache_walk(struct vigie_cache *cache, size_t *cursor, vigie_cache_visitor *visitor,
+		      void *argument);
+
+/* The cache file. Saving writes a new one and puts it in the place of the old one when it is safe on the
+ * disk. Any thread, one at a time. */
+enum vigie_status vigie_cache_save(struct vigie_cache *cache, const char *path, struct vigie_error *error);
+
+/* Loads the answers of parts that are in use, aged by the wall clock; what is held already is newer and
+ * stays. `count` says how many came. A file that is damaged, too old or from the future is refused: `error`
+ * is the sentence. Main thread, online for RCU. */
+enum vigie_status vigie_cache_load(struct vigie_cache *cache, const char *path, size_t *count,
+				   struct vigie_error *error);
 
 /* Refreshing. An answer whose lifetime is over stays until it is evicted: it may still be given while no
  * upstream has a newer one (RFC 8767). */
@@ -137,7 +165,7 @@ unsigned vigie_cached_failures(const struct vigie_cached *cached);
 /* Counts a hit and returns how many there were with less than `gap_ms` between them, at most `most`. */
 unsigned vigie_cached_hit(const struct vigie_cached *cached, uint64_t now_ms, uint32_t gap_ms, unsigned most);
 
-/* What a store holds now and has done so far. Any thread; the numbers are close, not of one moment. */
+/* What a store holds now and has done so far. Main thread; the numbers are close, not of one moment. */
 struct vigie_cache_count {
 	uint64_t bytes; /* of segments in use, and of the tables */
 	uint64_t budget;
@@ -147,6 +175,9 @@ struct vigie_cache_count {
 	uint64_t refused; /* not stored: too long, busy, or no room at once */
 };
 void vigie_cache_count(const struct vigie_cache *cache, struct vigie_cache_count *count);
+
+/* How many answers were stored so far. Any thread. */
+uint64_t vigie_cache_stored(const struct vigie_cache *cache);
 
 struct vigie_cache_part_count {
 	uint64_t entries[VIGIE_CACHED_KINDS];

@@ -41,8 +41,11 @@ struct vigie_process {
 	uint64_t
 		startup_ms; /* how long to wait for `synced` before the first answer: the longest asked for */
 	bool draining;      /* SIGTERM came */
-	size_t cache_budget;     /* bytes that `cache` may take in all; 0: nobody has said */
-	const void *cache_first; /* the first instance of `cache`: it shows the metrics of what all share */
+	size_t cache_budget;       /* bytes that `cache` may take in all; 0: nobody has said */
+	const char *cache_persist; /* the file that `cache` is saved to; NULL: it is not */
+	uint64_t cache_persist_ms; /* how often */
+	unsigned cache_waiting;    /* instances of `cache` that are not started yet */
+	const void *cache_first;   /* the first instance of `cache`: it shows the metrics of what all share */
 
 	struct guarded *guarded; /* the zones of all `kubernetes` directives (directives/guard.h) */
 

@@ -9,9 +9,21 @@ enum vigie_cached_kind vigie_cached_kind(const struct vigie_cached *cached)
 	return (enum vigie_cached_kind)cached->kind;
 }
 
-uint64_t vigie_cached_stored_ms(const struct vigie_cached *cached)
+uint64_t vigie_cached_age_ms(const struct vigie_cached *cached, uint64_t now_ms)
 {
-	return cached->stored_ms;
+	int64_t age = (int64_t)(now_ms - cached->stored_ms);
+
+	return age > 0 ? (uint64_t)age : 0;
+}
+
+size_t vigie_cached_question(const struct vigie_cached *cached, uint8_t *packet, size_t size)
+{
+	unsigned flags = ((cached->options & OPTION_CD) ? VIGIE_FLAG_CD : 0) |
+			 ((cached->options & OPTION_NO_RD) ? 0 : VIGIE_FLAG_RD);
+	bool edns_do = (cached->options & OPTION_DO) != 0;
+
+	return vigie_query_write(packet, size, 0, (uint16_t)flags, vigie_cached_name(cached), cached->type,
+				 cached->class, edns_do, edns_do);
 }
 
 uint32_t vigie_cached_lifetime(const struct vigie_cached *cached)

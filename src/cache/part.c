@@ -32,6 +32,15 @@ static bool holds_nothing(const struct vigie_cache_part *part)
 	return true;
 }
 
+struct vigie_cache_part *vigie_cache_part_find(struct vigie_cache *cache, uint64_t id)
+{
+	struct vigie_cache_part *part = cache->parts;
+
+	while (part && (part->id != id || part->users == 0))
+		part = part->next;
+	return part;
+}
+
 struct vigie_cache_part *vigie_cache_part_acquire(struct vigie_cache *cache, uint64_t id)
 {
 	struct vigie_cache_part **place = &cache->parts;

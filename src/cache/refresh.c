@@ -11,7 +11,7 @@ static struct vigie_cached *mutable(const struct vigie_cached *cached)
 /* Milliseconds since it was stored: at most seven weeks, which nothing is held for. */
 static uint32_t age(const struct vigie_cached *cached, uint64_t now_ms)
 {
-	uint64_t ms = now_ms > cached->stored_ms ? now_ms - cached->stored_ms : 0;
+	uint64_t ms = vigie_cached_age_ms(cached, now_ms);
 
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }

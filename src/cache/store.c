@@ -23,8 +23,6 @@ struct key {
 	uint8_t options;
 };
 
-enum { OPTION_DO = 1, OPTION_CD = 2, OPTION_NO_RD = 4 };
-
 static void key_of_query(struct key *key, const struct vigie_cache_part *part,
 			 const struct vigie_query *query)
 {
@@ -224,6 +222,7 @@ static void init_shards(struct vigie_cache *cache)
 		pthread_mutex_init(&shard->lock, NULL);
 		shard->ghosts = cache->ghosts + i * (cache->ghost_count / cache->shard_count);
 		shard->ghost_mask = (uint32_t)(cache->ghost_count / cache->shard_count - 1);
+		shard->first = segment;
 		for (; segment < end; segment++) {
 			struct segment *one = &cache->segments[segment];
 
@@ -317,14 +316,23 @@ void vigie_cache_free(struct vigie_cache *cache)
 	free(cache);
 }
 
+uint64_t vigie_cache_stored(const struct vigie_cache *cache)
+{
+	uint64_t stored = 0;
+
+	for (unsigned i = 0; i < cache->shard_count; i++)
+		stored += __atomic_load_n(&cache->shards[i].stored, __ATOMIC_RELAXED);
+	return stored;
+}
+
 void vigie_cache_count(const struct vigie_cache *cache, struct vigie_cache_count *count)
 {
-	*count = (struct vigie_cache_count){.bytes = cache->overhead, .budget = cache->budget};
+	*count = (struct vigie_cache_count){
+		.bytes = cache->overhead, .budget = cache->budget, .stored = vigie_cache_stored(cache)};
 	for (unsigned i = 0; i < cache->shard_count; i++) {
 		const struct shard *shard = &cache->shards[i];
 
 		count->bytes += __atomic_load_n(&shard->used, __ATOMIC_RELAXED) * SEGMENT_SIZE;
-		count->stored += __atomic_load_n(&shard->stored, __ATOMIC_RELAXED);
 		count->evicted += __atomic_load_n(&shard->evicted, __ATOMIC_RELAXED);
 		count->refused += __atomic_load_n(&shard->refused, __ATOMIC_RELAXED);
 	}

@@ -27,6 +27,8 @@ enum {
 enum class { CLASS_POSITIVE, CLASS_NEGATIVE, CLASSES };
 enum queue { QUEUE_SMALL, QUEUE_MAIN, QUEUES };
 
+enum { OPTION_DO = 1, OPTION_CD = 2, OPTION_NO_RD = 4 };
+
 struct vigie_cache_part {
 	struct vigie_cache_part *next;
 	uint64_t id;
@@ -63,7 +65,7 @@ struct vigie_cached {
 	uint16_t flags; /* AA, RA, AD */
 	uint16_t count[VIGIE_SECTIONS];
 	uint16_t length; /* bytes of the records */
-	uint8_t options; /* key_options */
+	uint8_t options; /* OPTION_ */
 	uint8_t kind;    /* enum vigie_cached_kind */
 	uint8_t name_length;
 	bool dead; /* the writer's: unlinked already */
@@ -92,7 +94,8 @@ struct shard {
 	pthread_mutex_t lock; /* only ever tried */
 	struct segments queues[CLASSES][QUEUES];
 	struct segments free; /* the oldest is usable, or will be after a grace period */
-	uint32_t segments;    /* all of the shard */
+	uint32_t segments;    /* all of the shard: side by side */
+	size_t first;         /* the first of them */
 	uint32_t negative_max;
 	uint32_t reserve; /* segments kept free, so that one is usable at any time */
 	uint16_t *ghosts; /* fingerprints of what left the small queue unread */

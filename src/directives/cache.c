@@ -73,6 +73,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 	cache->statement = statements[0];
 	cache->process = block->process;
+	block->process->cache_waiting++;
 	if (!block->process->cache_first)
 		block->process->cache_first = cache;
 	cache->shows_store = block->process->cache_first == cache;
@@ -95,13 +96,15 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	if (!cache->part || !cache->counters)
 		return vigie_error_set(error, VIGIE_ENOMEM, "no memory for the cache");
 	memset(cache->counters, 0, cache->workers * sizeof(*cache->counters));
-	return VIGIE_OK;
+	/* When the last one has its part of the store the file may be read. */
+	return --block->process->cache_waiting > 0 ? VIGIE_OK : cache_persist_start(cache, error);
 }
 
 static void stop(void *instance)
 {
 	struct cache *cache = instance;
 
+	cache_persist_stop(cache);
 	free(cache->counters);
 	cache->counters = NULL;
 	if (cache->part)
@@ -140,7 +143,7 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	if (!cached)
 		return miss(counters);
 	kind = vigie_cached_kind(cached);
-	age = (now_ms - vigie_cached_stored_ms(cached)) / 1000;
+	age = vigie_cached_age_ms(cached, now_ms) / 1000;
 	if (age >= vigie_cached_lifetime(cached)) {
 		if (!cache_may_be_stale(cache, cached, now_ms))
 			return miss(counters);

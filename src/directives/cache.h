@@ -40,13 +40,15 @@ struct cache_prefetch {
 	uint32_t percentage;
 };
 
+struct cache_saver;
+
 struct cache {
 	const struct vigie_statement *statement;
 	struct zones zones;
 	struct cache_bounds success;
 	struct cache_bounds denial;
 	bool denial_given; /* else those of cluster names are held for CACHE_CLUSTER_DENIAL_TTL at most */
-	const struct vigie_process *process;
+	struct vigie_process *process;
 	uint32_t failure_most; /* seconds; 0: failures are not held */
 	struct zones no_success;
 	struct zones no_denial;
@@ -58,8 +60,9 @@ struct cache {
 	struct vigie_cache_part *part;
 	struct cache_counters *counters; /* one for each worker */
 	unsigned workers;
-	bool shows_store;  /* of all instances this one has the store's metrics */
-	char labels[1024]; /* of its metrics: server, zones, view */
+	struct cache_saver *saver; /* `persist`, for the whole process; the last instance holds it */
+	bool shows_store;          /* of all instances this one has the store's metrics */
+	char labels[1024];         /* of its metrics: server, zones, view */
 };
 
 enum {
@@ -76,7 +79,9 @@ enum {
 	CACHE_STALE_TTL = 30,          /* section 4 */
 	CACHE_RECHECK_MAX_MS = 30000,  /* section 5: a failing refresh is tried every 30 s at most */
 	CACHE_RECHECK_LIMIT_S = 300,
-	CACHE_PREFETCH_MAX = UINT16_MAX
+	CACHE_PREFETCH_MAX = UINT16_MAX,
+	CACHE_PERSIST_S = 300, /* from one saving to the next */
+	CACHE_PERSIST_MAX_S = 86400
 };
 
 enum vigie_status cache_read_options(struct vigie_block *block, struct cache *cache,
@@ -95,6 +100,11 @@ bool cache_keep_older(const struct cache *cache, struct vigie_request *request,
 /* Counts a hit and refreshes what is popular and about to end. */
 void cache_prefetch(const struct cache *cache, struct vigie_request *request,
 		    const struct vigie_cached *cached);
+
+/* `persist`: loads the cache file and saves it from time to time and at the end. The next configuration with
+ * the same file goes on. */
+enum vigie_status cache_persist_start(struct cache *cache, struct vigie_error *error);
+void cache_persist_stop(struct cache *cache);
 
 /* AD is for those who asked for it (RFC 6840 section 5.8). */
 void cache_drop_unasked_ad(const struct vigie_query *query, struct vigie_answer *answer);

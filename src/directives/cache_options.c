@@ -239,33 +239,52 @@ static enum vigie_status read_budget(struct reader *reader, const struct vigie_s
 	return vigie_word_error(reader->error, &option->args[0], "'%s' is not a size, such as 64MiB", text);
 }
 
+/* persist FILE [EVERY] */
+static enum vigie_status read_persist(struct reader *reader, const struct vigie_statement *option)
+{
+	struct vigie_process *process = reader->block->process;
+	enum vigie_status status = vigie_statement_args(option, 1, 2, reader->error);
+	uint32_t every_ms = CACHE_PERSIST_S * 1000;
+	const char *path;
+
+	if (!status && option->arg_count > 1)
+		status = read_duration(reader, &option->args[1], CACHE_PERSIST_MAX_S * 1000, &every_ms);
+	if (status)
+		return status;
+	if (every_ms < 1000)
+		return vigie_word_error(reader->error, &option->args[1],
+					"'%s': the cache may be saved every second at most",
+					option->args[1].text);
+	path = vigie_block_path(reader->block, option->args[0].text);
+	if (!path)
+		return vigie_error_set(reader->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	if (process->cache_persist &&
+	    (strcmp(process->cache_persist, path) != 0 || process->cache_persist_ms != every_ms))
+		return vigie_word_error(reader->error, &option->args[0],
+					"'%s': another block saves the cache to '%s' every %" PRIu64
+					" s, and there is one cache for all",
+					path, process->cache_persist, process->cache_persist_ms / 1000);
+	process->cache_persist = path;
+	process->cache_persist_ms = every_ms;
+	return VIGIE_OK;
+}
+
 static const struct {
 	const char *name;
 	enum vigie_status (*read)(struct reader *reader, const struct vigie_statement *option);
 } options[] = {
-	{"budget", read_budget},
-	{"denial", read_denial},
-	{"disable", read_disable},
-	{"keepttl", read_keepttl},
-	{"prefetch", read_prefetch},
-	{"serve_stale", read_serve_stale},
-	{"serve_stale_policy", read_stale_policy},
-	{"servfail", read_servfail},
-	{"success", read_success},
+	{"budget", read_budget},           {"denial", read_denial},
+	{"disable", read_disable},         {"keepttl", read_keepttl},
+	{"persist", read_persist},         {"prefetch", read_prefetch},
+	{"serve_stale", read_serve_stale}, {"serve_stale_policy", read_stale_policy},
+	{"servfail", read_servfail},       {"success", read_success},
 };
 
 static enum vigie_status read_option(struct reader *reader, const struct vigie_statement *option)
 {
-	static const char *const later[] = {"persist"};
-
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
 		if (strcmp(option->name.text, options[i].name) == 0)
 			return options[i].read(reader, option);
-	}
-	for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++) {
-		if (strcmp(option->name.text, later[i]) == 0)
-			return vigie_word_error(reader->error, &option->name,
-						"option '%s' of 'cache' is not supported yet", later[i]);
 	}
 	return vigie_option_unknown(reader->directive, option, reader->error);
 }

@@ -10,9 +10,10 @@ static struct cache_counters *counters_of(const struct cache *cache, const struc
 
 bool cache_may_be_stale(const struct cache *cache, const struct vigie_cached *cached, uint64_t now_ms)
 {
-	uint64_t over_ms = vigie_cached_stored_ms(cached) + (uint64_t)vigie_cached_lifetime(cached) * 1000;
+	uint64_t lifetime_ms = (uint64_t)vigie_cached_lifetime(cached) * 1000;
 
-	return vigie_cached_kind(cached) != VIGIE_CACHED_FAILURE && now_ms < over_ms + cache->stale.window_ms;
+	return vigie_cached_kind(cached) != VIGIE_CACHED_FAILURE &&
+	       vigie_cached_age_ms(cached, now_ms) < lifetime_ms + cache->stale.window_ms;
 }
 
 static enum vigie_verdict give_stale(const struct cache *cache, struct vigie_request *request,
@@ -34,7 +35,7 @@ static enum vigie_verdict give_stale(const struct cache *cache, struct vigie_req
 static enum vigie_verdict give_fresh(const struct cache *cache, struct vigie_request *request,
 				     const struct vigie_cached *cached)
 {
-	uint64_t age = (request->worker->now_ms - vigie_cached_stored_ms(cached)) / 1000;
+	uint64_t age = vigie_cached_age_ms(cached, request->worker->now_ms) / 1000;
 
 	vigie_cached_write(cached, request->answer, cache->keep_ttl ? 0 : (uint32_t)age, 0, UINT32_MAX);
 	cache_drop_unasked_ad(request->query, request->answer);
@@ -43,7 +44,7 @@ static enum vigie_verdict give_fresh(const struct cache *cache, struct vigie_req
 
 static bool is_fresh(const struct vigie_cached *cached, uint64_t now_ms)
 {
-	return now_ms - vigie_cached_stored_ms(cached) < (uint64_t)vigie_cached_lifetime(cached) * 1000;
+	return vigie_cached_age_ms(cached, now_ms) < (uint64_t)vigie_cached_lifetime(cached) * 1000;
 }
 
 /* The upstreams have said what they say, or the time is over. */
@@ -134,7 +135,7 @@ void cache_prefetch(const struct cache *cache, struct vigie_request *request,
 {
 	uint64_t now_ms = request->worker->now_ms;
 	uint32_t lifetime = vigie_cached_lifetime(cached);
-	uint64_t age = (now_ms - vigie_cached_stored_ms(cached)) / 1000;
+	uint64_t age = vigie_cached_age_ms(cached, now_ms) / 1000;
 	uint64_t threshold = ((uint64_t)lifetime * cache->prefetch.percentage + 99) / 100;
 
 	if (vigie_cached_hit(cached, now_ms, cache->prefetch.gap_ms, cache->prefetch.amount) <

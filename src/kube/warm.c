@@ -1,159 +1,67 @@
 #include "warm.h"
 
+#include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <urcu-qsbr.h>
 
 #include "decode.h"
 #include "encode_proto.h"
-#include "vigie/clock.h"
 
-static const uint8_t warm_magic[8] = {'v', 'i', 'g', 'i', 'e', 'w', 'r', 'm'};
+_Static_assert((int)VIGIE_WARM_OWNER == (int)VIGIE_STATE_OWNER, "who owns the file");
 
-enum {
-	WRITE_STEP = 65536,
-	FRAME_HEAD = 5 /* length and kind */
+enum { FRAME_HEAD = 5 /* length and kind */ };
+
+static const struct vigie_state_kind warm_kind = {
+	.magic = {'v', 'i', 'g', 'i', 'e', 'w', 'r', 'm'},
+	.version = WARM_VERSION,
+	.name = "warm file",
 };
-
-static void put_u32(uint8_t *at, uint32_t value)
-{
-	for (int i = 0; i < 4; i++)
-		at[i] = (uint8_t)(value >> (24 - 8 * i));
-}
-
-static uint32_t get_u32(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-/* Writing. */
 
 struct writer {
-	int file;
-	int number; /* errno of what failed */
-	struct vigie_buffer buffer;
+	struct vigie_state_out *out;
+	struct vigie_buffer buffer; /* one object */
 	struct vigie_arena *arena;
-	crypto_generichash_state sum;
 };
-
-static bool flush(struct writer *writer)
-{
-	size_t at = 0;
-
-	crypto_generichash_update(&writer->sum, writer->buffer.data, writer->buffer.length);
-	while (at < writer->buffer.length) {
-		ssize_t wrote = write(writer->file, writer->buffer.data + at, writer->buffer.length - at);
-
-		if (wrote < 0 && errno == EINTR)
-			continue;
-		if (wrote < 0) {
-			writer->number = errno;
-			return false;
-		}
-		at += (size_t)wrote;
-	}
-	writer->buffer.length = 0;
-	return true;
-}
 
 static bool write_object(void *argument, enum vigie_kind kind, const union vigie_object *object)
 {
 	struct writer *writer = argument;
-	size_t start = writer->buffer.length;
 	uint8_t head[FRAME_HEAD] = {[4] = (uint8_t)kind};
+	uint32_t length;
 
 	vigie_arena_reset(writer->arena);
+	writer->buffer.length = 0;
 	if (vigie_buffer_append(&writer->buffer, head, sizeof(head)) ||
 	    encode_event_proto(&writer->buffer, kind, object, writer->arena)) {
-		writer->number = ENOMEM;
+		vigie_state_spoil(writer->out, ENOMEM);
 		return false;
 	}
-	put_u32(writer->buffer.data + start, (uint32_t)(writer->buffer.length - start - 4));
-	return writer->buffer.length < WRITE_STEP || flush(writer);
+	length = htobe32((uint32_t)(writer->buffer.length - sizeof(length)));
+	memcpy(writer->buffer.data, &length, sizeof(length));
+	return vigie_state_write(writer->out, writer->buffer.data, writer->buffer.length) == VIGIE_OK;
 }
 
-static bool write_all(struct writer *writer, const uint8_t owner[VIGIE_WARM_OWNER],
-		      struct vigie_cluster *cluster)
+struct vigie_state_out *warm_write(const char *path, const uint8_t owner[VIGIE_WARM_OWNER],
+				   struct vigie_cluster *cluster, struct vigie_error *error)
 {
-	uint8_t header[WARM_HEADER_SIZE];
-	uint8_t sum[WARM_SUM_SIZE];
-	uint64_t now = (uint64_t)vigie_clock_wall();
+	struct writer writer = {.out = vigie_state_create(&warm_kind, path, owner, error),
+				.arena = vigie_arena_new()};
 	static const uint8_t zero[4];
 
-	memcpy(header, warm_magic, sizeof(warm_magic));
-	put_u32(header + 8, WARM_VERSION);
-	put_u32(header + 12, (uint32_t)(now >> 32));
-	put_u32(header + 16, (uint32_t)now);
-	memcpy(header + 20, owner, VIGIE_WARM_OWNER);
-	if (vigie_buffer_append(&writer->buffer, header, sizeof(header)))
-		return false;
-	if (vigie_cluster_visit(cluster, write_object, writer) ||
-	    vigie_buffer_append(&writer->buffer, zero, sizeof(zero)) || !flush(writer))
-		return false;
-	crypto_generichash_final(&writer->sum, sum, sizeof(sum));
-	return vigie_buffer_append(&writer->buffer, sum, sizeof(sum)) == VIGIE_OK && flush(writer);
-}
-
-static enum vigie_status cannot_write(const char *path, int number, struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_EIO, "cannot write the warm file '%s': %s", path,
-			       strerror(number));
-}
-
-static void forget(struct warm_file *written)
-{
-	if (written->file >= 0)
-		close(written->file);
-	free(written->path);
-	free(written->new_path);
-	*written = (struct warm_file){.file = -1};
-}
-
-enum vigie_status warm_write(struct warm_file *written, const char *path,
-			     const uint8_t owner[VIGIE_WARM_OWNER], struct vigie_cluster *cluster,
-			     struct vigie_error *error)
-{
-	struct writer writer = {.file = -1, .number = ENOMEM, .arena = vigie_arena_new()};
-	bool good = false;
-
-	*written = (struct warm_file){.file = -1, .path = strdup(path)};
-	vigie_buffer_init(&writer.buffer, WARM_OBJECT_MAX + WRITE_STEP);
-	crypto_generichash_init(&writer.sum, NULL, 0, WARM_SUM_SIZE);
-	if (!writer.arena || !written->path || asprintf(&written->new_path, "%s.new", path) < 0)
+	vigie_buffer_init(&writer.buffer, WARM_OBJECT_MAX);
+	if (!writer.out)
 		goto done;
-	writer.file = open(written->new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	written->file = writer.file;
-	if (writer.file < 0) {
-		writer.number = errno;
-		goto done;
-	}
-	good = write_all(&writer, owner, cluster);
-	if (!good)
-		unlink(written->new_path);
+	if (!writer.arena || vigie_cluster_visit(cluster, write_object, &writer))
+		vigie_state_spoil(writer.out, ENOMEM);
+	vigie_state_write(writer.out, zero, sizeof(zero));
+	if (vigie_state_seal(writer.out, error))
+		writer.out = NULL;
 done:
-	if (!good)
-		forget(written);
 	vigie_buffer_fini(&writer.buffer);
 	vigie_arena_free(writer.arena);
-	return good ? VIGIE_OK : cannot_write(path, writer.number, error);
-}
-
-enum vigie_status warm_commit(struct warm_file *written, struct vigie_error *error)
-{
-	enum vigie_status status = VIGIE_OK;
-
-	if (fsync(written->file) || rename(written->new_path, written->path)) {
-		status = cannot_write(written->path, errno, error);
-		unlink(written->new_path);
-	}
-	forget(written);
-	return status;
+	return writer.out;
 }
 
 /* A field of what tells owners apart, with its length: "a" and "bc" are not "ab" and "c". */
@@ -183,87 +91,29 @@ void vigie_warm_owner(uint8_t owner[VIGIE_WARM_OWNER], const struct vigie_kube_c
 	crypto_generichash_final(&state, owner, VIGIE_WARM_OWNER);
 }
 
-/* Reading. */
-
-struct reader {
-	FILE *file;
-	const char *path;
-	struct vigie_error *error;
-};
-
-static enum vigie_status refuse(struct reader *reader, const char *reason)
-{
-	return vigie_error_set(reader->error, VIGIE_EINVAL, "the warm file '%s' is not used: %s",
-			       reader->path, reason);
-}
-
-/* That every byte is as it was written. */
-static enum vigie_status check_sum(struct reader *reader, long size)
-{
-	crypto_generichash_state state;
-	uint8_t bytes[4096];
-	uint8_t wanted[WARM_SUM_SIZE];
-	uint8_t sum[WARM_SUM_SIZE];
-	long left = size - WARM_SUM_SIZE;
-
-	crypto_generichash_init(&state, NULL, 0, sizeof(sum));
-	while (left > 0) {
-		size_t step = left < (long)sizeof(bytes) ? (size_t)left : sizeof(bytes);
-
-		if (fread(bytes, step, 1, reader->file) != 1)
-			return refuse(reader, "it cannot be read");
-		crypto_generichash_update(&state, bytes, step);
-		left -= (long)step;
-	}
-	crypto_generichash_final(&state, sum, sizeof(sum));
-	if (fread(wanted, sizeof(wanted), 1, reader->file) != 1 || memcmp(sum, wanted, sizeof(sum)) != 0)
-		return refuse(reader, "it is damaged");
-	return VIGIE_OK;
-}
-
-static enum vigie_status check_header(struct reader *reader, const uint8_t owner[VIGIE_WARM_OWNER],
-				      uint64_t age_max_s)
-{
-	uint64_t now = (uint64_t)vigie_clock_wall();
-	uint8_t header[WARM_HEADER_SIZE];
-	uint64_t then;
-
-	if (fread(header, sizeof(header), 1, reader->file) != 1 ||
-	    memcmp(header, warm_magic, sizeof(warm_magic)) != 0)
-		return refuse(reader, "it is none");
-	if (get_u32(header + 8) != WARM_VERSION)
-		return refuse(reader, "another version of vigie wrote it");
-	if (memcmp(header + 20, owner, VIGIE_WARM_OWNER) != 0)
-		return refuse(reader, "it is of another cluster, or was written with other options");
-	then = (uint64_t)get_u32(header + 12) << 32 | get_u32(header + 16);
-	if (now > then && now - then > age_max_s)
-		return refuse(reader, "it is too old");
-	return VIGIE_OK;
-}
-
 /* The objects, up to the length of zero. The sum was right, so what is wrong here was written wrong. */
-static enum vigie_status read_objects(struct reader *reader, struct vigie_cluster *cluster,
-				      struct vigie_arena *arena, struct vigie_buffer *buffer)
+static enum vigie_status read_objects(struct vigie_state_in *in, struct vigie_cluster *cluster,
+				      struct vigie_arena *arena, struct vigie_buffer *buffer,
+				      struct vigie_error *error)
 {
 	for (;;) {
 		struct decoded_event event;
-		uint8_t head[4];
 		uint32_t length;
 
-		if (fread(head, sizeof(head), 1, reader->file) != 1)
-			return refuse(reader, "it ends too early");
-		length = get_u32(head);
+		if (!vigie_state_read(in, &length, sizeof(length)))
+			return vigie_state_refuse(in, "it ends too early", error);
+		length = be32toh(length);
 		if (length == 0)
 			return VIGIE_OK;
 		buffer->length = 0;
 		if (length > WARM_OBJECT_MAX || vigie_buffer_reserve(buffer, length) ||
-		    fread(buffer->data, length, 1, reader->file) != 1)
-			return refuse(reader, "an object in it is too long");
+		    !vigie_state_read(in, buffer->data, length))
+			return vigie_state_refuse(in, "an object in it is too long", error);
 		vigie_arena_reset(arena);
 		if (buffer->data[0] >= VIGIE_KINDS ||
 		    decode_event_proto(&event, (enum vigie_kind)buffer->data[0], buffer->data + 1, length - 1,
 				       arena))
-			return refuse(reader, "an object in it is malformed");
+			return vigie_state_refuse(in, "an object in it is malformed", error);
 		/* An object that is refused alone is as if it were not there: the list will bring it. */
 		if (!event.status && event.type == EVENT_PUT)
 			decode_put(cluster, (enum vigie_kind)buffer->data[0], &event.object);
@@ -275,35 +125,24 @@ static enum vigie_status read_objects(struct reader *reader, struct vigie_cluste
 enum vigie_status vigie_warm_read(const char *path, const uint8_t owner[VIGIE_WARM_OWNER], uint64_t age_max_s,
 				  struct vigie_cluster *cluster, struct vigie_error *error)
 {
-	struct reader reader = {.file = fopen(path, "re"), .path = path, .error = error};
-	struct vigie_arena *arena = vigie_arena_new();
+	struct vigie_state_in *in = vigie_state_open(&warm_kind, path, owner, error);
+	struct vigie_arena *arena;
 	struct vigie_buffer buffer;
 	enum vigie_status status;
-	long size;
 
+	if (!in)
+		return VIGIE_EINVAL;
+	arena = vigie_arena_new();
 	vigie_buffer_init(&buffer, WARM_OBJECT_MAX);
-	if (!reader.file) {
-		status = refuse(&reader, strerror(errno));
-		goto done;
-	}
-	if (!arena || fseek(reader.file, 0, SEEK_END) || (size = ftell(reader.file)) < 0) {
-		status = refuse(&reader, "it cannot be read");
-		goto done;
-	}
-	rewind(reader.file);
-	status = size < WARM_HEADER_SIZE + 4 + WARM_SUM_SIZE ? refuse(&reader, "it is none")
-							     : check_header(&reader, owner, age_max_s);
-	rewind(reader.file);
-	if (!status)
-		status = check_sum(&reader, size);
-	if (!status && fseek(reader.file, WARM_HEADER_SIZE, SEEK_SET))
-		status = refuse(&reader, "it cannot be read");
-	if (!status)
-		status = read_objects(&reader, cluster, arena, &buffer);
+	/* One from the future is used: a machine's clock may be wrong until it is on the network. */
+	if (vigie_state_age(in) > 0 && (uint64_t)vigie_state_age(in) > age_max_s)
+		status = vigie_state_refuse(in, "it is too old", error);
+	else if (!arena)
+		status = vigie_state_refuse(in, vigie_status_text(VIGIE_ENOMEM), error);
+	else
+		status = read_objects(in, cluster, arena, &buffer, error);
 	vigie_cluster_publish(cluster);
-done:
-	if (reader.file)
-		fclose(reader.file);
+	vigie_state_close(in);
 	vigie_buffer_fini(&buffer);
 	vigie_arena_free(arena);
 	return status;

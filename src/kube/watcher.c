@@ -56,9 +56,9 @@ struct vigie_watcher {
 	uint64_t publish_ms; /* when what publication has put off is due; 0: nothing */
 	char *warm;          /* path, owned; NULL: none is written */
 	uint8_t warm_owner[VIGIE_WARM_OWNER];
-	uint64_t warm_ms;      /* when the warm file may be written next */
-	uint64_t warm_changes; /* of the table as it was written last */
-	struct warm_file warm_file;
+	uint64_t warm_ms;                  /* when the warm file may be written next */
+	uint64_t warm_changes;             /* of the table as it was written last */
+	struct vigie_state_out *warm_file; /* written and not committed */
 	uv_work_t warm_work;
 	bool warm_busy; /* the file is on its way to the disk */
 	bool stopping;
@@ -254,7 +254,7 @@ static void commit_warm(struct vigie_watcher *watcher)
 {
 	struct vigie_error error;
 
-	if (warm_commit(&watcher->warm_file, &error))
+	if (vigie_state_commit(watcher->warm_file, &error))
 		vigie_log(VIGIE_LOG_WARNING, "kubernetes", "%s", error.text);
 }
 
@@ -274,7 +274,6 @@ static void on_warm_done(uv_work_t *work, int status)
 static bool write_warm(struct vigie_watcher *watcher)
 {
 	struct vigie_error error;
-	enum vigie_status status;
 
 	for (int kind = 0; kind < VIGIE_KINDS; kind++) {
 		if (watcher->streams[kind].wanted && !watcher->streams[kind].reflector.synced)
@@ -284,12 +283,11 @@ static bool write_warm(struct vigie_watcher *watcher)
 		return false;
 	rcu_thread_online();
 	watcher->warm_changes = vigie_cluster_changes(watcher->cluster);
-	status =
-		warm_write(&watcher->warm_file, watcher->warm, watcher->warm_owner, watcher->cluster, &error);
+	watcher->warm_file = warm_write(watcher->warm, watcher->warm_owner, watcher->cluster, &error);
 	rcu_thread_offline();
-	if (status)
+	if (!watcher->warm_file)
 		vigie_log(VIGIE_LOG_WARNING, "kubernetes", "%s", error.text);
-	return status == VIGIE_OK;
+	return watcher->warm_file != NULL;
 }
 
 /* The disk may take its time: another thread waits for it. */

@@ -1,4 +1,6 @@
 """`cache`: what an upstream said once is said again, for as long as it may be."""
+import hashlib
+
 import dns.edns
 import dns.flags
 import dns.message
@@ -348,3 +350,115 @@ def test_mistakes(tmp_path, options, sentence):
 def test_two_budgets(tmp_path):
     assert "another block gives the cache" in refused_configuration(
         tmp_path, "a.org:PORT {\n cache {\n budget 8MiB\n }\n}\nb.org:PORT {\n cache {\n budget 9MiB\n }\n}\n")
+
+
+# the cache file
+
+@pytest.fixture
+def persistent(start, upstream, tmp_path):
+    """A vigie with a cache file, and two names in its cache."""
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 600 IN A 192.0.2.80")
+    upstream.answers["no.example.com.", "A"] = Reply(rcode="NXDOMAIN", authority=(SOA.replace(" 60 ", " 600 ").replace(" 7", " 600"),))
+    vigie = start(f".:PORT {{\n errors\n cache {{\n  persist {tmp_path}/cache\n }}\n forward . {upstream.text}\n}}\n")
+    vigie.wait_for_log("the cache file '.*/cache' is not used: No such file or directory")
+    assert ttls(vigie.ask(WWW)) == [600]
+    assert vigie.ask("no.example.com.").rcode() == dns.rcode.NXDOMAIN
+    return vigie
+
+
+def age_file(path, seconds: int) -> None:
+    """A file as it would have been written so many seconds ago."""
+    data = path.read_bytes()
+    written = int.from_bytes(data[12:20], "big") - seconds
+    body = data[:12] + written.to_bytes(8, "big") + data[20:-32]
+    path.write_bytes(body + hashlib.blake2b(body, digest_size=32).digest())
+
+
+def test_the_cache_outlives_the_process(persistent, upstream, tmp_path):
+    persistent.stop()
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / "cache.new").exists()
+    age_file(tmp_path / "cache", 100)
+    persistent.start()
+    persistent.wait_for_log("2 answers from the cache file")
+    answer = persistent.ask(WWW)
+    assert [str(r) for rrset in answer.answer for r in rrset] == ["192.0.2.80"]
+    assert 400 < answer.answer[0].ttl <= 500
+    assert persistent.ask("no.example.com.").rcode() == dns.rcode.NXDOMAIN
+    assert upstream.asked(WWW) == upstream.asked("no.example.com.") == ["udp"]
+
+
+def test_what_has_run_out_meanwhile_is_asked_for_again(persistent, upstream, tmp_path):
+    persistent.stop()
+    age_file(tmp_path / "cache", 601)
+    persistent.start()
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 600 IN A 192.0.2.81")
+    assert str(persistent.ask(WWW).answer[0][0]) == "192.0.2.81"
+
+
+def test_an_old_answer_of_the_file_when_the_upstream_fails(persistent, upstream, tmp_path):
+    persistent.stop()
+    age_file(tmp_path / "cache", 3600)
+    upstream.answers[WWW, "A"] = Reply(rcode="SERVFAIL")
+    persistent.start()
+    answer = persistent.exchange(dns.message.make_query(WWW, "A", use_edns=0))
+    assert ttls(answer) == [30] and ede(answer)[0] == dns.edns.EDECode.STALE_ANSWER
+
+
+@pytest.mark.parametrize("what", ["cut", "empty", "bent", "rubbish", "version", "old", "future", "folder"])
+def test_a_cache_file_that_is_refused(persistent, upstream, tmp_path, what):
+    persistent.stop()
+    file = tmp_path / "cache"
+    good = file.read_bytes()
+    if what == "folder":
+        file.unlink()
+        file.mkdir()
+    elif what in ("old", "future"):
+        age_file(file, 604900 if what == "old" else -100)
+    else:
+        file.write_bytes({"cut": good[:-40], "empty": b"", "rubbish": b"x" * 5000,
+                          "bent": good[:90] + bytes([good[90] ^ 1]) + good[91:],
+                          "version": good[:11] + b"\xff" + good[12:]}[what])
+    persistent.start()
+    persistent.wait_for_log("the cache file '.*/cache' is not used: ")
+    assert persistent.log().count("cache file") == 1
+    assert ttls(persistent.ask(WWW)) == [600]
+    assert upstream.asked(WWW) == ["udp", "udp"]
+    persistent.stop()
+    if what != "folder":
+        assert file.read_bytes()[:8] == b"vigiecch"
+
+
+def test_the_cache_is_saved_from_time_to_time(start, upstream, tmp_path):
+    """A process that is killed leaves what was saved last."""
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 600 IN A 192.0.2.80")
+    vigie = start(f".:PORT {{\n cache {{\n  persist cache 1s\n }}\n forward . {upstream.text}\n}}\n"
+                  f"other.test:PORT {{\n cache {{\n  persist cache 1s\n }}\n forward . {upstream.text}\n}}\n")
+    vigie.ask(WWW)
+    vigie.ask("www.other.test.")
+    file = vigie.folder / "cache"
+    wait_for(lambda: file.exists() and WWW.encode()[:3] in file.read_bytes(), "the cache file")
+    vigie.process.kill()
+    vigie.process.wait()
+    vigie.start()
+    vigie.wait_for_log("[12] answers from the cache file 'cache'")
+    assert vigie.ask(WWW).answer
+    assert upstream.asked(WWW) == ["udp"]
+
+
+def test_a_cache_file_that_cannot_be_written(start, upstream, tmp_path):
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 600 IN A 192.0.2.80")
+    vigie = start(f".:PORT {{\n cache {{\n  persist {tmp_path}/no/cache 1s\n }}\n forward . {upstream.text}\n}}\n")
+    vigie.ask(WWW)
+    vigie.wait_for_log("cannot write the cache file '.*/no/cache': No such file or directory")
+    assert vigie.ask(WWW).answer
+
+
+@pytest.mark.parametrize("option, sentence", [
+    ("persist", "'persist' needs"),
+    ("persist a 1ms", "'1ms': the cache may be saved every second at most"),
+    ("persist a 2d3h", "'2d3h'"),
+    ("persist a 10m\n persist b 10m", "'b': another block saves the cache to 'a' every 600 s"),
+])
+def test_mistakes_of_persist(tmp_path, option, sentence):
+    assert sentence in refused_configuration(tmp_path, f".:PORT {{\n cache {{\n{option}\n }}\n}}\n")
