@@ -214,6 +214,8 @@ static enum vigie_verdict ask(const struct forward *forward, struct rule *rule, 
 				 wait, &outcome) == VIGIE_OK)
 		return VIGIE_SUSPENDED;
 	vigie_request_cancel(request, wait->pending);
+	if (outcome.status == VIGIE_EIO) /* nobody is up: a silence like any other, but known at once */
+		request->source = VIGIE_SOURCE_SILENCE;
 
 fail:
 	free(wait);

@@ -308,6 +308,20 @@ def test_stale_without_an_upstream(start):
     assert ede(message)[0] == 3
 
 
+def test_refreshes_are_tried_while_upstreams_are_given_up(start, upstream):
+    """They fail at once, and none keeps the next one from being tried: so what is stale is fresh as soon as they are back."""
+    http = free_port()
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 1 IN A 192.0.2.80")
+    vigie = start(f".:PORT {{\n prometheus 127.0.0.1:{http}\n cache {{\n success 9984 3600 0\n }}\n"
+                  f" forward . {upstream.text} {{\n max_fails 1\n }}\n}}\n")
+    vigie.ask(WWW)
+    upstream.answers[WWW, "A"] = upstream.default = Reply(drop=True)
+    wait_for(lambda: vigie.ask(WWW, size=1232) and "does not answer" in vigie.log(), "the upstream to be given up")
+    failed = Page(f"127.0.0.1:{http}").value("vigie_cache_refresh_failed_total")
+    wait_for(lambda: ede(vigie.ask(WWW, size=1232)) and Page(f"127.0.0.1:{http}").value("vigie_cache_refresh_failed_total") > failed + 4,
+             "five more refreshes to fail")
+
+
 def test_prefetch(start, upstream):
     http = free_port()
     upstream.answers[WWW, "A"] = Reply(f"{WWW} 4 IN A 192.0.2.80")
