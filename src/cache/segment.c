@@ -52,13 +52,18 @@ static void on_usable(struct rcu_head *head)
 	__atomic_store_n(&segment->usable, true, __ATOMIC_RELEASE);
 }
 
+static bool has_free(const struct shard *shard)
+{
+	return shard->free.oldest && __atomic_load_n(&shard->free.oldest->usable, __ATOMIC_ACQUIRE);
+}
+
 static struct segment *take_free(struct shard *shard)
 {
-	struct segment *segment = shard->free.oldest;
+	struct segment *segment;
 
-	if (!segment || !__atomic_load_n(&segment->usable, __ATOMIC_ACQUIRE))
+	if (!has_free(shard))
 		return NULL;
-	pop(&shard->free);
+	segment = pop(&shard->free);
 	segment->used = 0;
 	__atomic_fetch_add(&shard->used, 1, __ATOMIC_RELAXED);
 	return segment;
@@ -171,6 +176,10 @@ static void make_space(struct vigie_cache *cache, struct shard *shard, enum clas
 		enum class victim = class;
 
 		if (shard->free.count > shard->reserve && !(class == CLASS_NEGATIVE && negative_full))
+			return;
+		/* What is read often could not be promoted: rather than lose it, do without the new entry
+		 * until a grace period has passed. */
+		if (!has_free(shard))
 			return;
 		/* Negative answers may take room from positive ones up to their share, never the reverse. */
 		if (class == CLASS_NEGATIVE && !negative_full)
