@@ -23,7 +23,8 @@ enum {
 	VIGIE_CACHE_RECORDS_MAX = 1024,   /* records of an answer; one with more is not kept */
 	VIGIE_CACHE_CHAIN_MAX = 16,     /* CNAMEs followed from the question's name; beyond it is no answer */
 	VIGIE_CACHE_NEGATIVE_SHARE = 4, /* negative answers and failures fill at most 1/4 of the budget */
-	VIGIE_CACHE_PARTS_MAX = 65536,  /* parts that hold answers or are in use */
+	VIGIE_CACHE_CAPACITY_MIN = 1024, /* of vigie_cache_part_limit */
+	VIGIE_CACHE_PARTS_MAX = 65536,   /* parts that hold answers or are in use */
 	VIGIE_CACHE_PERSIST_AGE_MAX =
 		604800 /* seconds: no answer in a cache file is older, nor lives longer */
 };
@@ -82,6 +83,12 @@ size_t vigie_cache_default_budget(void);
  * or there are too many. Main thread only. */
 struct vigie_cache_part *vigie_cache_part_acquire(struct vigie_cache *cache, uint64_t id);
 void vigie_cache_part_release(struct vigie_cache *cache, struct vigie_cache_part *part);
+
+/* Bounds how many answers it holds, or how many denials and failures; it costs eight bytes for each beside
+ * the budget. Once, before anything is stored. `capacity` is at least VIGIE_CACHE_CAPACITY_MIN. VIGIE_ENOMEM.
+ */
+enum vigie_status vigie_cache_part_limit(struct vigie_cache *cache, struct vigie_cache_part *part,
+					 bool positive, size_t capacity);
 
 /* The part of this id that a configuration uses; NULL when there is none. Main thread only. */
 struct vigie_cache_part *vigie_cache_part_find(struct vigie_cache *cache, uint64_t id);

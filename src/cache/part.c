@@ -23,6 +23,13 @@ void vigie_cache_release(struct vigie_cache *cache)
 	vigie_cache_free(cache);
 }
 
+void vigie_part_free(struct vigie_cache_part *part)
+{
+	for (int class = 0; class < CLASSES; class ++)
+		free(part->rings[class].slots);
+	free(part);
+}
+
 static bool holds_nothing(const struct vigie_cache_part *part)
 {
 	for (int kind = 0; kind < VIGIE_CACHED_KINDS; kind++) {
@@ -77,7 +84,7 @@ void vigie_cache_part_release(struct vigie_cache *cache, struct vigie_cache_part
 		}
 		*place = part->next;
 		cache->part_count--;
-		free(part);
+		vigie_part_free(part);
 	}
 }
 

@@ -94,6 +94,13 @@ void vigie_segment_drop(struct vigie_cache *cache, struct shard *shard, struct v
 	__atomic_fetch_sub(&cached->part->entries[cached->kind], 1, __ATOMIC_RELAXED);
 }
 
+void vigie_segment_evict(struct vigie_cache *cache, struct shard *shard, struct vigie_cached *cached)
+{
+	vigie_segment_drop(cache, shard, cached);
+	__atomic_fetch_add(&cached->part->evicted[cached->kind], 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&shard->evicted, 1, __ATOMIC_RELAXED);
+}
+
 /* Copies an entry to the front of the main queue. */
 static bool promote(struct vigie_cache *cache, struct shard *shard, struct vigie_cached *cached,
 		    uint8_t frequency)
@@ -157,9 +164,7 @@ static void evict(struct vigie_cache *cache, struct shard *shard, enum class cla
 		if (frequency > least &&
 		    promote(cache, shard, cached, from_small ? 0 : (uint8_t)(frequency - 1)))
 			continue;
-		vigie_segment_drop(cache, shard, cached);
-		__atomic_fetch_add(&cached->part->evicted[cached->kind], 1, __ATOMIC_RELAXED);
-		__atomic_fetch_add(&shard->evicted, 1, __ATOMIC_RELAXED);
+		vigie_segment_evict(cache, shard, cached);
 		if (from_small)
 			remember_ghost(shard, cached->hash);
 	}

@@ -151,6 +151,7 @@ static enum vigie_status put_locked(struct vigie_cache *cache, struct shard *sha
 	struct cds_lfht_node *old;
 	struct vigie_cached *cached;
 	bool known;
+	bool counted = held && vigie_cached_class(held) == class;
 
 	/* What many read, or did until lately, does not have to prove itself again. */
 	known = held ? __atomic_load_n(&held->frequency, __ATOMIC_RELAXED) > 0
@@ -179,6 +180,8 @@ static enum vigie_status put_locked(struct vigie_cache *cache, struct shard *sha
 		__atomic_fetch_sub(&part->entries[replaced->kind], 1, __ATOMIC_RELAXED);
 	}
 	__atomic_fetch_add(&part->entries[cached->kind], 1, __ATOMIC_RELAXED);
+	if (!counted)
+		vigie_limit_enter(cache, shard, cached);
 	return VIGIE_OK;
 }
 
@@ -308,7 +311,7 @@ void vigie_cache_free(struct vigie_cache *cache)
 	while (cache->parts) {
 		struct vigie_cache_part *next = cache->parts->next;
 
-		free(cache->parts);
+		vigie_part_free(cache->parts);
 		cache->parts = next;
 	}
 	free(cache->segments);

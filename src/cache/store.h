@@ -29,12 +29,21 @@ enum queue { QUEUE_SMALL, QUEUE_MAIN, QUEUES };
 
 enum { OPTION_DO = 1, OPTION_CD = 2, OPTION_NO_RD = 4 };
 
+/* The hashes of what a part stored of one class; for each shard a piece of its own, under the shard's lock.
+ */
+struct ring {
+	uint64_t *slots; /* NULL: nothing bounds it but the budget */
+	uint32_t size;   /* of a shard's piece */
+	uint32_t hand[SHARDS_MAX];
+};
+
 struct vigie_cache_part {
 	struct vigie_cache_part *next;
 	uint64_t id;
 	unsigned users;                       /* configurations that serve from it; main thread only */
 	uint64_t entries[VIGIE_CACHED_KINDS]; /* atomic, as all below */
 	uint64_t evicted[VIGIE_CACHED_KINDS];
+	struct ring rings[CLASSES];
 	uint32_t silences;   /* questions without a reply since the last reply */
 	uint64_t healed_ms;  /* when a reply ended a silence */
 	uint64_t attempt_ms; /* during a silence nobody is asked before */
@@ -131,7 +140,17 @@ struct vigie_cached *vigie_segment_room(struct vigie_cache *cache, struct shard 
 /* Takes an entry out of the table, if it still is there. */
 void vigie_segment_drop(struct vigie_cache *cache, struct shard *shard, struct vigie_cached *cached);
 
+/* The same, counted: it went for want of room. */
+void vigie_segment_evict(struct vigie_cache *cache, struct shard *shard, struct vigie_cached *cached);
+
+/* Notes an entry that its part did not hold yet in its class, and evicts the one that is too many. */
+void vigie_limit_enter(struct vigie_cache *cache, struct shard *shard, struct vigie_cached *cached);
+
 bool vigie_ghost_take(struct shard *shard, uint64_t hash);
+
+/* Parts. */
+
+void vigie_part_free(struct vigie_cache_part *part);
 
 /* Keys. */
 

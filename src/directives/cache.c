@@ -81,6 +81,11 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	return cache_read_options(block, cache, error);
 }
 
+static enum vigie_status limit(const struct cache *cache, bool positive, uint32_t capacity)
+{
+	return capacity ? vigie_cache_part_limit(cache->store, cache->part, positive, capacity) : VIGIE_OK;
+}
+
 static enum vigie_status start(struct vigie_block *block, void *instance, struct vigie_error *error)
 {
 	struct cache *cache = instance;
@@ -93,7 +98,8 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	cache->part = vigie_cache_part_acquire(cache->store, cache->id);
 	cache->workers = block->process->workers;
 	cache->counters = aligned_alloc(64, cache->workers * sizeof(*cache->counters));
-	if (!cache->part || !cache->counters)
+	if (!cache->part || !cache->counters || limit(cache, true, cache->success.capacity) ||
+	    limit(cache, false, cache->denial.capacity))
 		return vigie_error_set(error, VIGIE_ENOMEM, "no memory for the cache");
 	memset(cache->counters, 0, cache->workers * sizeof(*cache->counters));
 	/* When the last one has its part of the store the file may be read. */

@@ -10,6 +10,7 @@
 struct cache_bounds {
 	uint32_t least;
 	uint32_t most;
+	uint32_t capacity; /* so many at most; 0: as many as the budget has room for */
 };
 
 /* Of one worker; on lines of its own. */

@@ -32,11 +32,13 @@ static enum vigie_status read_number(struct reader *reader, const struct vigie_w
 static enum vigie_status read_bounds(struct reader *reader, const struct vigie_statement *option,
 				     struct cache_bounds *bounds)
 {
-	uint32_t capacity;
 	enum vigie_status status = vigie_statement_args(option, 1, 3, reader->error);
 
 	if (!status)
-		status = read_number(reader, &option->args[0], 0, UINT32_MAX, &capacity);
+		status = read_number(reader, &option->args[0], 0, UINT32_MAX, &bounds->capacity);
+	/* As CoreDNS does it. */
+	if (!status && bounds->capacity < VIGIE_CACHE_CAPACITY_MIN)
+		bounds->capacity = VIGIE_CACHE_CAPACITY_MIN;
 	if (!status && option->arg_count > 1)
 		status = read_number(reader, &option->args[1], 1, CACHE_TTL_MAX, &bounds->most);
 	if (!status && option->arg_count > 2)
@@ -298,8 +300,8 @@ enum vigie_status cache_read_options(struct vigie_block *block, struct cache *ca
 	size_t count = statement->arg_count;
 	enum vigie_status status = VIGIE_OK;
 
-	cache->success = (struct cache_bounds){CACHE_LEAST_TTL, CACHE_SUCCESS_TTL};
-	cache->denial = (struct cache_bounds){CACHE_LEAST_TTL, CACHE_DENIAL_TTL};
+	cache->success = (struct cache_bounds){CACHE_LEAST_TTL, CACHE_SUCCESS_TTL, 0};
+	cache->denial = (struct cache_bounds){CACHE_LEAST_TTL, CACHE_DENIAL_TTL, 0};
 	cache->failure_most = CACHE_FAILURE_TTL;
 	cache->prefetch = (struct cache_prefetch){.gap_ms = 60000, .percentage = 10};
 	cache->stale = (struct cache_stale){.window_ms = CACHE_STALE_UNASKED_S * 1000U,

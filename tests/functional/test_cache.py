@@ -335,6 +335,19 @@ def test_prefetch(start, upstream):
     assert page.value("coredns_cache_served_stale_total") == 0
 
 
+def test_capacity(start, upstream):
+    """No more answers of a block are held than it says; CoreDNS' least is 1024."""
+    http = free_port()
+    vigie = start(f".:PORT {{\n cache {{\n denial 10\n }}\n prometheus 127.0.0.1:{http}\n forward . {upstream.text}\n}}\n")
+    for i in range(1300):
+        vigie.ask(f"n{i}.example.com.")  # NXDOMAIN
+    page = Page(f"127.0.0.1:{http}")
+    assert 900 < page.value("coredns_cache_entries", type="denial") <= 1024
+    assert page.value("coredns_cache_evictions_total", type="denial") >= 1300 - 1024
+    assert vigie.ask("n1299.example.com.").rcode() == dns.rcode.NXDOMAIN
+    assert upstream.asked("n1299.example.com.") == ["udp"]
+
+
 @pytest.mark.parametrize("options, sentence", [
     ("{\n budget 12\n }", "'12': a budget is from 1MiB to 1024GiB"),
     ("{\n budget 64MB\n }", "'64MB' is not a size, such as 64MiB"),

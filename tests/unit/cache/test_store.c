@@ -321,6 +321,64 @@ static void test_parts(void **state)
 	assert_int_equal(cache->part_count, 1);
 }
 
+static uint64_t positive_entries(void)
+{
+	struct vigie_cache_part_count count;
+
+	vigie_cache_part_count(part, &count);
+	return count.entries[VIGIE_CACHED_ANSWER];
+}
+
+/* No more answers than CAPACITY, however much room there is; what is read stays, and denials are counted
+ * apart. */
+static void test_capacity(void **state)
+{
+	struct vigie_cache_part_count count;
+	char name[64];
+
+	assert_int_equal(vigie_cache_part_limit(cache, part, true, VIGIE_CACHE_CAPACITY_MIN), VIGIE_OK);
+	for (unsigned i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "kept-%u.example.org.", i);
+		store_address(name, i);
+		store_address(name, i); /* the same question once more takes no place */
+		store_denial("no.example.org.");
+	}
+	assert_int_equal(positive_entries(), 10);
+	for (unsigned i = 0; i < 3 * VIGIE_CACHE_CAPACITY_MIN; i++) {
+		for (unsigned kept = 0; kept < 10; kept++) {
+			snprintf(name, sizeof(name), "kept-%u.example.org.", kept);
+			assert_true(is_held(name));
+		}
+		snprintf(name, sizeof(name), "once-%u.example.org.", i);
+		store_address(name, i);
+		assert_true(is_held(name));
+		assert_true(positive_entries() <= VIGIE_CACHE_CAPACITY_MIN);
+	}
+	assert_int_equal(positive_entries(), VIGIE_CACHE_CAPACITY_MIN);
+	vigie_cache_part_count(part, &count);
+	assert_int_equal(count.evicted[VIGIE_CACHED_ANSWER], 2 * VIGIE_CACHE_CAPACITY_MIN + 10);
+	assert_int_equal(count.entries[VIGIE_CACHED_NXDOMAIN], 1);
+	for (unsigned i = 0; i < VIGIE_CACHE_CAPACITY_MIN + 100; i++) {
+		snprintf(name, sizeof(name), "no-%u.example.org.", i);
+		store_denial(name);
+	}
+	vigie_cache_part_count(part, &count);
+	assert_int_equal(count.entries[VIGIE_CACHED_NXDOMAIN], VIGIE_CACHE_CAPACITY_MIN + 101);
+	/* A name that is denied now makes room for another answer. */
+	for (unsigned i = 0; i < VIGIE_CACHE_CAPACITY_MIN; i++) {
+		snprintf(name, sizeof(name), "once-%u.example.org.", i + 2 * VIGIE_CACHE_CAPACITY_MIN);
+		store_denial(name);
+	}
+	for (unsigned i = 0; i < 3 * VIGIE_CACHE_CAPACITY_MIN; i++) {
+		snprintf(name, sizeof(name), "more-%u.example.org.", i);
+		store_address(name, i);
+	}
+	assert_int_equal(positive_entries(), VIGIE_CACHE_CAPACITY_MIN);
+	/* One that the budget ends before. */
+	assert_int_equal(vigie_cache_part_limit(cache, part, false, 1 << 30), VIGIE_OK);
+	assert_null(part->rings[CLASS_NEGATIVE].slots);
+}
+
 static void test_shared(void **state)
 {
 	struct vigie_cache *first = vigie_cache_acquire(VIGIE_CACHE_BUDGET_MIN);
@@ -346,6 +404,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_negative_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ghost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_capacity, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
 	};
 
