@@ -1,5 +1,6 @@
 """`cache`: what an upstream said once is said again, for as long as it may be."""
 import hashlib
+import signal
 
 import dns.edns
 import dns.flags
@@ -489,3 +490,35 @@ def test_a_cache_file_that_cannot_be_written(start, upstream, tmp_path):
 ])
 def test_mistakes_of_persist(tmp_path, option, sentence):
     assert sentence in refused_configuration(tmp_path, f".:PORT {{\n cache {{\n{option}\n }}\n}}\n")
+
+
+# over a reload
+
+def test_a_reload_keeps_what_it_did_not_change(start, upstream):
+    """The cache goes on for blocks that are the same behind `cache`, and begins anew for those that are not."""
+    names = [f"www.{block}.test." for block in ("same", "logged", "ttl", "upstream", "gone")]
+    for name in names:
+        upstream.answers[name, "A"] = Reply(f"{name} 600 IN A 192.0.2.80")
+    corefile = "".join(f"{block}.test:PORT {{\n {more}\n cache {ttl}\n forward . {upstream.text}\n}}\n"
+                       for block, ttl, more in (("same", 300, ""), ("logged", 300, ""), ("ttl", 300, ""),
+                                                ("upstream", 300, ""), ("gone", 300, "")))
+    vigie = start(corefile)
+    for name in names:
+        assert ttls(vigie.ask(name)) == [300]
+    with Upstream() as other:
+        other.answers["www.upstream.test.", "A"] = Reply("www.upstream.test. 600 IN A 192.0.2.99")
+        blocks = vigie.corefile.read_text().split("}\n")
+        blocks[1] = blocks[1].replace("cache", "log\n cache")
+        blocks[2] = blocks[2].replace("300", "200")
+        blocks[3] = blocks[3].replace(upstream.text, other.text)
+        for count in (1, 2):
+            vigie.corefile.write_text("}\n".join(blocks[:4]) + "}\n" + f"new{count}.test:{vigie.port} {{\n whoami\n}}\n")
+            vigie.process.send_signal(signal.SIGUSR1)
+            vigie.wait_for_log("Reloading complete", count)
+            for name in names[:2]:
+                assert 200 < ttls(vigie.ask(name))[0] <= 300
+            assert 100 < ttls(vigie.ask("www.ttl.test."))[0] <= 200
+            assert str(vigie.ask("www.upstream.test.").answer[0][0]) == "192.0.2.99"
+        assert other.asked("www.upstream.test.") == ["udp"]
+    assert vigie.ask("www.gone.test.").rcode() == dns.rcode.REFUSED
+    assert [len(upstream.asked(name)) for name in names] == [1, 1, 2, 1, 1]
