@@ -126,6 +126,15 @@ typedef bool vigie_cache_visitor(void *argument, const struct vigie_cached *cach
 bool vigie_cache_walk(struct vigie_cache *cache, size_t *cursor, vigie_cache_visitor *visitor,
 		      void *argument);
 
+/* The same in larger pieces (an eighth of the store, or all of a small one): no answer is missed. */
+bool vigie_cache_flush(struct vigie_cache *cache, size_t *cursor, vigie_cache_visitor *visitor,
+		       void *argument);
+
+/* What a visitor may ask of an answer. */
+const struct vigie_cache_part *vigie_cached_part(const struct vigie_cached *cached);
+const uint8_t *vigie_cached_owner(const struct vigie_cached *cached, size_t *length); /* folded wire name */
+unsigned vigie_cached_records_count(const struct vigie_cached *cached);
+
 /* The cache file. Saving writes a new one and puts it in the place of the old one when it is safe on the
  * disk. Any thread, one at a time. */
 enum vigie_status vigie_cache_save(struct vigie_cache *cache, const char *path, struct vigie_error *error);
@@ -183,8 +192,8 @@ struct vigie_cache_count {
 };
 void vigie_cache_count(const struct vigie_cache *cache, struct vigie_cache_count *count);
 
-/* How many answers were stored so far. Any thread. */
-uint64_t vigie_cache_stored(const struct vigie_cache *cache);
+/* How many answers were stored or flushed so far. Any thread. */
+uint64_t vigie_cache_changes(const struct vigie_cache *cache);
 
 struct vigie_cache_part_count {
 	uint64_t entries[VIGIE_CACHED_KINDS];

@@ -179,8 +179,10 @@ struct vigie_directive {
 	 * client one that may notify. NULL: it has no zones from elsewhere. */
 	bool (*notify)(void *instance, const struct vigie_name *origin, const struct sockaddr *client);
 	/* Answers a question of `vigie ctl` (control.h) that is for this directive: adds to the object
-	 * `reply`. False when it is not for it. In the main thread, online for RCU. NULL: none is. */
-	bool (*control)(void *instance, const char *const *words, struct json_t *reply);
+	 * `reply`. False when it is not for it. `turn` is 0 at first; a directive that leaves another number
+	 * there is called with it again in the loop's next turn, so that much work does not hold the loop up.
+	 * In the main thread, online for RCU. NULL: none is. */
+	bool (*control)(void *instance, const char *const *words, struct json_t *reply, size_t *turn);
 
 	/* Whether the configuration allows this client by name: it may be told of the server's inside (CH TXT
 	 * queries below vigie.). Runs in worker threads. NULL: no. */

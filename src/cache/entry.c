@@ -9,6 +9,22 @@ enum vigie_cached_kind vigie_cached_kind(const struct vigie_cached *cached)
 	return (enum vigie_cached_kind)cached->kind;
 }
 
+const struct vigie_cache_part *vigie_cached_part(const struct vigie_cached *cached)
+{
+	return cached->part;
+}
+
+const uint8_t *vigie_cached_owner(const struct vigie_cached *cached, size_t *length)
+{
+	*length = cached->name_length;
+	return vigie_cached_name(cached);
+}
+
+unsigned vigie_cached_records_count(const struct vigie_cached *cached)
+{
+	return (unsigned)cached->count[0] + cached->count[1] + cached->count[2];
+}
+
 uint64_t vigie_cached_age_ms(const struct vigie_cached *cached, uint64_t now_ms)
 {
 	int64_t age = (int64_t)(now_ms - cached->stored_ms);

@@ -319,23 +319,24 @@ void vigie_cache_free(struct vigie_cache *cache)
 	free(cache);
 }
 
-uint64_t vigie_cache_stored(const struct vigie_cache *cache)
+uint64_t vigie_cache_changes(const struct vigie_cache *cache)
 {
-	uint64_t stored = 0;
+	uint64_t changes = 0;
 
 	for (unsigned i = 0; i < cache->shard_count; i++)
-		stored += __atomic_load_n(&cache->shards[i].stored, __ATOMIC_RELAXED);
-	return stored;
+		changes += __atomic_load_n(&cache->shards[i].stored, __ATOMIC_RELAXED) +
+			   __atomic_load_n(&cache->shards[i].flushed, __ATOMIC_RELAXED);
+	return changes;
 }
 
 void vigie_cache_count(const struct vigie_cache *cache, struct vigie_cache_count *count)
 {
-	*count = (struct vigie_cache_count){
-		.bytes = cache->overhead, .budget = cache->budget, .stored = vigie_cache_stored(cache)};
+	*count = (struct vigie_cache_count){.bytes = cache->overhead, .budget = cache->budget};
 	for (unsigned i = 0; i < cache->shard_count; i++) {
 		const struct shard *shard = &cache->shards[i];
 
 		count->bytes += __atomic_load_n(&shard->used, __ATOMIC_RELAXED) * SEGMENT_SIZE;
+		count->stored += __atomic_load_n(&shard->stored, __ATOMIC_RELAXED);
 		count->evicted += __atomic_load_n(&shard->evicted, __ATOMIC_RELAXED);
 		count->refused += __atomic_load_n(&shard->refused, __ATOMIC_RELAXED);
 	}

@@ -111,6 +111,7 @@ struct shard {
 	uint32_t ghost_mask;
 	uint64_t stored; /* atomic, as all below */
 	uint64_t evicted;
+	uint64_t flushed; /* by a visitor */
 	uint64_t refused;
 	uint64_t used; /* segments in queues */
 } __attribute__((aligned(64)));

@@ -9,8 +9,10 @@ static void walk_segment(struct vigie_cache *cache, struct shard *shard, struct 
 		struct vigie_cached *cached = (struct vigie_cached *)(void *)(segment->bytes + at);
 
 		at += cached->size;
-		if (!cached->dead && visitor(argument, cached))
-			vigie_segment_drop(cache, shard, cached);
+		if (cached->dead || !visitor(argument, cached))
+			continue;
+		vigie_segment_drop(cache, shard, cached);
+		__atomic_fetch_add(&shard->flushed, 1, __ATOMIC_RELAXED);
 	}
 }
 
@@ -32,6 +34,22 @@ bool vigie_cache_walk(struct vigie_cache *cache, size_t *cursor, vigie_cache_vis
 	shard = shard_of_segment(cache, *cursor);
 	pthread_mutex_lock(&shard->lock);
 	walk_segment(cache, shard, &cache->segments[*cursor], visitor, argument);
+	pthread_mutex_unlock(&shard->lock);
+	++*cursor;
+	return true;
+}
+
+bool vigie_cache_flush(struct vigie_cache *cache, size_t *cursor, vigie_cache_visitor *visitor,
+		       void *argument)
+{
+	struct shard *shard;
+
+	if (*cursor >= cache->shard_count)
+		return false;
+	shard = &cache->shards[*cursor];
+	pthread_mutex_lock(&shard->lock);
+	for (size_t i = 0; i < shard->segments; i++)
+		walk_segment(cache, shard, &cache->segments[shard->first + i], visitor, argument);
 	pthread_mutex_unlock(&shard->lock);
 	++*cursor;
 	return true;

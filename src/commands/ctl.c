@@ -24,6 +24,8 @@ static const char usage[] =
 	"  status                         version, configuration, counters, blocks, watches\n"
 	"  trace NAME [TYPE]              the way that a query takes: block, directives, upstream, answer\n"
 	"  records dump [NS[/SVC]]        services and endpoints, as they are served\n"
+	"  cache dump [NAME]              what is held of NAME and all below it\n"
+	"  cache flush NAME               forgets NAME and all below it (. is everything)\n"
 	"  reload                         load the Corefile again, and say what came of it\n"
 	"  log LEVEL                      debug, info, warning, error or fatal\n"
 	"  -s SOCKET                      the control socket (default " VIGIE_CONTROL_PATH ")\n"

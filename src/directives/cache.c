@@ -9,6 +9,7 @@
 #include "vigie/buffer.h"
 #include "vigie/hash.h"
 #include "vigie/log.h"
+#include "vigie/trace.h"
 
 enum { IDENTITY_MAX = 4 << 20 /* bytes of a block's text: above what a Corefile may have */ };
 
@@ -91,6 +92,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	struct cache *cache = instance;
 	size_t budget = block->process->cache_budget;
 
+	cache->server = block->server;
 	cache_write_labels(block, cache);
 	cache->store = vigie_cache_acquire(budget ? budget : vigie_cache_default_budget());
 	if (!cache->store)
@@ -127,8 +129,10 @@ void cache_drop_unasked_ad(const struct vigie_query *query, struct vigie_answer 
 		answer->flags &= (uint16_t)~VIGIE_FLAG_AD;
 }
 
-static enum vigie_verdict miss(struct cache_counters *counters)
+static enum vigie_verdict miss(struct cache_counters *counters, struct vigie_request *request,
+			       const char *why)
 {
+	vigie_request_note(request, "cache", "%s", why);
 	counters->misses++;
 	return VIGIE_NEXT;
 }
@@ -147,18 +151,20 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 		return VIGIE_NEXT;
 	cached = vigie_cache_find(cache->store, cache->part, query);
 	if (!cached)
-		return miss(counters);
+		return miss(counters, request, "not held");
 	kind = vigie_cached_kind(cached);
 	age = vigie_cached_age_ms(cached, now_ms) / 1000;
 	if (age >= vigie_cached_lifetime(cached)) {
 		if (!cache_may_be_stale(cache, cached, now_ms))
-			return miss(counters);
+			return miss(counters, request, "held, but its lifetime is over");
 		counters->hits[kind]++;
 		return cache_serve_stale(cache, request, cached);
 	}
 	if (kind == VIGIE_CACHED_FAILURE && vigie_cached_may_ask(cached, cache->part, now_ms))
-		return miss(counters);
+		return miss(counters, request, "a failure that may be tried again");
 	counters->hits[kind]++;
+	vigie_request_note(request, "cache", "hit, %u of %u s left",
+			   vigie_cached_lifetime(cached) - (uint32_t)age, vigie_cached_lifetime(cached));
 	vigie_cached_write(cached, request->answer, cache->keep_ttl ? 0 : (uint32_t)age, 0, UINT32_MAX);
 	cache_drop_unasked_ad(query, request->answer);
 	if (kind == VIGIE_CACHED_FAILURE) {
@@ -236,4 +242,5 @@ const struct vigie_directive vigie_directive_cache = {
 	.serve = serve,
 	.answered = answered,
 	.metrics = cache_add_metrics,
+	.control = cache_control,
 };

@@ -63,6 +63,7 @@ struct cache {
 	unsigned workers;
 	struct cache_saver *saver; /* `persist`, for the whole process; the last instance holds it */
 	bool shows_store;          /* of all instances this one has the store's metrics */
+	const char *server;        /* its first listener, for people */
 	char labels[1024];         /* of its metrics: server, zones, view */
 };
 
@@ -109,6 +110,9 @@ void cache_persist_stop(struct cache *cache);
 
 /* AD is for those who asked for it (RFC 6840 section 5.8). */
 void cache_drop_unasked_ad(const struct vigie_query *query, struct vigie_answer *answer);
+
+struct json_t;
+bool cache_control(void *instance, const char *const *words, struct json_t *reply, size_t *turn);
 
 void cache_write_labels(const struct vigie_block *block, struct cache *cache);
 void cache_add_metrics(void *instance, struct vigie_metrics *metrics);

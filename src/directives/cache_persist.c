@@ -14,7 +14,7 @@ struct cache_saver {
 	uv_work_t work;
 	uv_mutex_t lock;           /* held while it is saved */
 	struct vigie_cache *store; /* NULL: stopped */
-	uint64_t stored;           /* answers that had been stored when it was saved last */
+	uint64_t changes;          /* that there had been when it was saved last */
 	bool working;              /* a thread of the pool saves, or is to; the main thread's, as below */
 	bool closed;               /* the loop let go of the timer */
 };
@@ -28,18 +28,18 @@ static void free_if_idle(struct cache_saver *saver)
 	free(saver);
 }
 
-/* Unless nothing has come since it was saved last. With the lock. */
+/* Unless nothing has changed since it was saved last. With the lock. */
 static void save(struct cache_saver *saver)
 {
-	uint64_t stored = vigie_cache_stored(saver->store);
+	uint64_t changes = vigie_cache_changes(saver->store);
 	struct vigie_error error;
 
-	if (stored == saver->stored)
+	if (changes == saver->changes)
 		return;
 	if (vigie_cache_save(saver->store, saver->path, &error))
 		vigie_log(VIGIE_LOG_WARNING, "cache", "%s", error.text);
 	else
-		saver->stored = stored;
+		saver->changes = changes;
 }
 
 /* In a thread of libuv's pool. */

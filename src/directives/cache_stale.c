@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cache.h"
+#include "vigie/trace.h"
 
 static struct cache_counters *counters_of(const struct cache *cache, const struct vigie_request *request)
 {
@@ -23,6 +24,10 @@ static enum vigie_verdict give_stale(const struct cache *cache, struct vigie_req
 	uint32_t ttl = cache->stale.ttl;
 
 	counters->stale++;
+	vigie_request_note(request, "cache", "stale, %u s over its lifetime of %u s",
+			   (uint32_t)(vigie_cached_age_ms(cached, request->worker->now_ms) / 1000) -
+				   vigie_cached_lifetime(cached),
+			   vigie_cached_lifetime(cached));
 	vigie_cached_write(cached, request->answer, UINT32_MAX, ttl, ttl);
 	cache_drop_unasked_ad(request->query, request->answer);
 	vigie_answer_explain(request->answer,
@@ -37,6 +42,7 @@ static enum vigie_verdict give_fresh(const struct cache *cache, struct vigie_req
 {
 	uint64_t age = vigie_cached_age_ms(cached, request->worker->now_ms) / 1000;
 
+	vigie_request_note(request, "cache", "refreshed just now");
 	vigie_cached_write(cached, request->answer, cache->keep_ttl ? 0 : (uint32_t)age, 0, UINT32_MAX);
 	cache_drop_unasked_ad(request->query, request->answer);
 	return VIGIE_ANSWERED;

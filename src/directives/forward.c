@@ -6,6 +6,7 @@
 
 #include "directives.h"
 #include "guard.h"
+#include "vigie/trace.h"
 
 struct forward {
 	const struct vigie_block *block;
@@ -153,6 +154,11 @@ static enum vigie_verdict resumed(struct vigie_request *request, void *argument)
 	struct rule *next;
 
 	request->source = outcome->status ? VIGIE_SOURCE_SILENCE : VIGIE_SOURCE_UPSTREAM;
+	vigie_request_note(request, "forward", "%s in %u ms",
+			   outcome->status     ? "no reply"
+			   : outcome->upstream ? outcome->upstream
+					       : "an upstream",
+			   (unsigned)((request->worker->now_us - request->began_us) / 1000));
 	if (outcome->status)
 		return fail(request, outcome);
 	if (vigie_answer_take(request->answer, outcome->reply, outcome->length))

@@ -51,7 +51,7 @@ enum vigie_status kubernetes_key(const struct kubernetes *kubernetes, struct vig
 
 /* Hooks of the directive. */
 void kubernetes_metrics(void *instance, struct vigie_metrics *metrics);
-bool kubernetes_control(void *instance, const char *const *words, struct json_t *reply);
+bool kubernetes_control(void *instance, const char *const *words, struct json_t *reply, size_t *turn);
 void kubernetes_detail(void *instance, struct vigie_buffer *text);
 
 /* SIGUSR2 has everything listed anew. The handle is owned by the loop once it is stopped. */

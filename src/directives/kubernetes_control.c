@@ -42,7 +42,7 @@ static void show_service(void *argument, const struct vigie_shown_service *servi
 	json_array_append_new(list, shown);
 }
 
-bool kubernetes_control(void *instance, const char *const *words, struct json_t *reply)
+bool kubernetes_control(void *instance, const char *const *words, struct json_t *reply, size_t *turn)
 {
 	struct kubernetes *kubernetes = instance;
 	char namespace[VIGIE_LABEL_MAX * 2 + 2] = "";

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
-#include <urcu-qsbr.h>
 
 #include "metrics.h"
 #include "vigie/clock.h"
@@ -126,35 +125,6 @@ static void on_reloaded(void *argument, const char *trouble)
 		vigie_control_reply(question, json_pack("{s:s}", "reload", "done"));
 }
 
-/* Asks every directive that may know. */
-static void ask_directives(struct vigie_server *server, struct vigie_control_question *question,
-			   const char *const *words)
-{
-	json_t *reply = json_object();
-	bool known = false;
-
-	rcu_thread_online();
-	for (size_t b = 0; b < server->current->block_count; b++) {
-		const struct block *block = server->current->blocks[b];
-
-		for (size_t i = 0; i < block->link_count; i++) {
-			const struct vigie_directive *directive = block->links[i].directive;
-
-			if (directive->control)
-				known |= directive->control(block->links[i].instance, words, reply);
-		}
-	}
-	rcu_thread_offline();
-	if (known) {
-		vigie_control_reply(question, reply);
-		return;
-	}
-	json_decref(reply);
-	vigie_control_refuse(question,
-			     "no such command, or no directive of the Corefile that it is for: see vigie ctl "
-			     "-h");
-}
-
 static void on_question(void *argument, struct vigie_control_question *question, size_t count,
 			const char *const *words)
 {
@@ -169,7 +139,7 @@ static void on_question(void *argument, struct vigie_control_question *question,
 	else if (strcmp(words[0], "trace") == 0 && (count == 2 || count == 3))
 		control_trace(server, question, words[1], words[2] ? words[2] : "A");
 	else
-		ask_directives(server, question, words);
+		control_ask_directives(server, question, count, words);
 }
 
 enum vigie_status server_control_open(struct vigie_server *server, struct vigie_error *error)
@@ -199,6 +169,7 @@ enum vigie_status server_control_open(struct vigie_server *server, struct vigie_
 
 void server_control_close(struct vigie_server *server)
 {
+	control_end_asking(server);
 	vigie_control_close(server->control);
 	server->control = NULL;
 	free(server->control_path);

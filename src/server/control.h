@@ -15,4 +15,11 @@ void server_control_close(struct vigie_server *server);
 void control_trace(struct vigie_server *server, struct vigie_control_question *question, const char *name,
 		   const char *type);
 
+/* Asks every directive that may know (struct vigie_directive, `control`). */
+void control_ask_directives(struct vigie_server *server, struct vigie_control_question *question,
+			    size_t count, const char *const *words);
+
+/* Gives a question up that is not answered yet. */
+void control_end_asking(struct vigie_server *server);
+
 #endif

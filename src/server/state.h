@@ -58,6 +58,7 @@ struct vigie_server {
 	struct reload reload;
 	struct vigie_control *control; /* NULL: nobody can ask */
 	char *control_path;            /* that it was opened with */
+	struct asking *asking;         /* a question that directives need several turns for; NULL: none */
 };
 
 /* How many workers a configuration asks for. */

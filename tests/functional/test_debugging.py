@@ -282,3 +282,77 @@ def test_nonsense(vigie, tmp_path, line):
             reply = b""
     assert reply == b"" or "error" in json.loads(reply)
     assert "version: " in ctl(vigie, "status")
+
+
+# The cache
+
+@pytest.fixture
+def caching(start, upstream, tmp_path) -> Vigie:
+    for name in ("www.example.com.", "a.www.example.com.", "www.example.org."):
+        upstream.answers[name, "A"] = Reply(f"{name} 600 IN A 192.0.2.80")
+    return start(f""".:PORT {{
+	control {tmp_path}/control.sock
+	cache {{
+		persist {tmp_path}/cache
+	}}
+	forward . {upstream.text}
+}}
+other.test:PORT {{
+	cache
+	forward . {upstream.text}
+}}
+""")
+
+
+def test_a_trace_says_what_cache_and_forward_did(caching, upstream):
+    first = ctl(caching, "trace", "www.example.com")
+    assert "  cache: not held\n" in first
+    assert re.search(rf"^  forward: {upstream.text.replace('.', '[.]')} in \d+ ms$", first, re.MULTILINE), first
+    second = ctl(caching, "trace", "www.example.com")
+    assert re.search(r"^  cache: hit, (600|5\d\d) of 600 s left$", second, re.MULTILINE), second
+    assert "forward" not in second
+    upstream.answers["silent.example.com.", "A"] = Reply(drop=True)
+    assert "  forward: no reply in " in ctl(caching, "trace", "silent.example.com")
+
+
+def test_ctl_cache_dump(caching, upstream):
+    for name in ("www.example.com.", "a.www.example.com.", "www.example.org.", "no.other.test."):
+        caching.ask(name)
+    everything = json.loads(ctl(caching, "--json", "cache", "dump"))["answers"]
+    assert {(each["name"], each["kind"]) for each in everything} == {
+        ("www.example.com.", "answer"), ("a.www.example.com.", "answer"), ("www.example.org.", "answer"),
+        ("no.other.test.", "nxdomain")}
+    below = json.loads(ctl(caching, "--json", "cache", "dump", "WWW.example.com"))["answers"]
+    assert {each["name"] for each in below} == {"www.example.com.", "a.www.example.com."}
+    assert all(each["type"] == "A" and each["records"] == 1 and 580 < each["seconds_left"] <= 600 for each in below)
+    assert json.loads(ctl(caching, "--json", "cache", "dump", "ww.example.com"))["answers"] == []
+    assert re.fullmatch(r"server=dns://\S+ name=www\.example\.org\. type=A kind=answer seconds_left=\d+ records=1 "
+                        r"do=false cd=false\n", ctl(caching, "cache", "dump", "example.org"))
+
+
+def test_ctl_cache_flush(caching, upstream, tmp_path):
+    names = ("www.example.com.", "a.www.example.com.", "www.example.org.")
+    for name in names * 2:
+        caching.ask(name)
+    assert ctl(caching, "cache", "flush", "www.example.com") == "flushed: 2\n"
+    for name in names:
+        caching.ask(name)
+    assert [len(upstream.asked(name)) for name in names] == [2, 2, 1]
+    assert json.loads(ctl(caching, "--json", "cache", "flush", ".")) == {"flushed": 3}
+    assert json.loads(ctl(caching, "--json", "cache", "dump")) == {"answers": []}
+    assert ctl(caching, "cache", "flush", "www.example.com") == "flushed: 0\n"
+    for name in names:
+        caching.ask(name)
+    assert [len(upstream.asked(name)) for name in names] == [3, 3, 2]
+    # what is flushed does not come back from the cache file
+    ctl(caching, "cache", "flush", ".")
+    caching.stop()
+    caching.start()
+    caching.wait_for_log("0 answers from the cache file")
+
+
+def test_ctl_cache_mistakes(caching):
+    assert "this is no name" in ctl(caching, "cache", "dump", "a..b", code=1)
+    assert "no such command" in ctl(caching, "cache", "flush", code=1)
+    assert "no such command" in ctl(caching, "cache", "empty", code=1)
+    assert "no such command" in ctl(caching, "cache", "dump", "a", "b", code=1)
