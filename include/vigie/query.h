@@ -35,7 +35,10 @@ enum {
 };
 
 /* EDNS options that the code names. */
-enum { VIGIE_OPTION_NSID = 3 /* RFC 5001 */ };
+enum {
+	VIGIE_OPTION_NSID = 3,  /* RFC 5001 */
+	VIGIE_OPTION_SUBNET = 8 /* RFC 7871 */
+};
 
 /* Response codes (RFC 1035 section 4.1.1, RFC 6891 section 9). */
 enum {
@@ -60,11 +63,12 @@ enum {
 };
 
 enum {
-	VIGIE_HEADER_SIZE = 12,     /* bytes of the DNS header */
-	VIGIE_UDP_SIZE_PLAIN = 512, /* what a client without EDNS takes (RFC 1035 section 4.2.1) */
-	VIGIE_UDP_SIZE_EDNS = 1232, /* the most that is sent by UDP and advertised (RFC 9715) */
-	VIGIE_MESSAGE_MAX = 65535,  /* bytes of a message by TCP */
-	VIGIE_EDNS_OPTIONS_MAX = 32 /* options looked at; a list longer than that is a format error */
+	VIGIE_HEADER_SIZE = 12,          /* bytes of the DNS header */
+	VIGIE_UDP_SIZE_PLAIN = 512,      /* what a client without EDNS takes (RFC 1035 section 4.2.1) */
+	VIGIE_UDP_SIZE_EDNS = 1232,      /* the most that is sent by UDP and advertised (RFC 9715) */
+	VIGIE_MESSAGE_MAX = 65535,       /* bytes of a message by TCP */
+	VIGIE_OPTIONS_FORWARD_MAX = 128, /* bytes of EDNS options that upstreams are sent */
+	VIGIE_EDNS_OPTIONS_MAX = 32      /* options looked at; a list longer than that is a format error */
 };
 
 /* What the gate says of a packet. */
@@ -89,7 +93,8 @@ struct vigie_query {
 	uint16_t edns_size;     /* the client's UDP payload size, at least 512; 512 without EDNS */
 	bool edns;              /* an OPT record is there */
 	bool edns_do;           /* its DO bit */
-	bool forward_options;   /* a directive wants upstreams to see the OPT record's options */
+	bool forward_options;   /* a directive wants upstreams to see the OPT record's options: the answer may
+				   depend   on them */
 	bool nsid;              /* it asks which server this is (RFC 5001) */
 	struct vigie_name name; /* folded; the original case stands in packet + 12 */
 };

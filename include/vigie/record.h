@@ -51,4 +51,8 @@ enum {
 size_t vigie_record_rdata(const struct vigie_record_walk *walk, const struct vigie_record *record,
 			  uint8_t *scratch, const uint8_t **rdata);
 
+/* The options of a query's OPT record, one behind another as they stand there; 0 bytes without EDNS. Returns
+ * how many bytes they are. */
+size_t vigie_query_options(const struct vigie_query *query, const uint8_t **options);
+
 #endif

@@ -129,6 +129,12 @@ void cache_drop_unasked_ad(const struct vigie_query *query, struct vigie_answer 
 		answer->flags &= (uint16_t)~VIGIE_FLAG_AD;
 }
 
+/* An answer that depends on EDNS options is for nobody else (`rewrite edns0`). */
+static bool is_for(const struct cache *cache, const struct vigie_query *query)
+{
+	return !query->forward_options && zones_match(&cache->zones, &query->name);
+}
+
 static enum vigie_verdict miss(struct cache_counters *counters, struct vigie_request *request,
 			       const char *why)
 {
@@ -147,7 +153,7 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	enum vigie_cached_kind kind;
 	uint64_t age;
 
-	if (!zones_match(&cache->zones, &query->name))
+	if (!is_for(cache, query))
 		return VIGIE_NEXT;
 	cached = vigie_cache_find(cache->store, cache->part, query);
 	if (!cached)
@@ -219,7 +225,7 @@ static void answered(void *instance, struct vigie_request *request)
 	struct vigie_cache_reply reply;
 	uint32_t lifetime;
 
-	if (request->source == VIGIE_SOURCE_LOCAL || !zones_match(&cache->zones, &request->query->name))
+	if (request->source == VIGIE_SOURCE_LOCAL || !is_for(cache, request->query))
 		return;
 	if (request->source == VIGIE_SOURCE_UPSTREAM)
 		vigie_cache_part_heard(cache->part, request->worker->now_ms);

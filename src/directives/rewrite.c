@@ -98,6 +98,7 @@ static enum outcome run(const struct rewrite *rewrite, struct vigie_request *req
 		if (!rewrite->rules[i].goes_on)
 			break;
 	}
+	rewrite_end_options(work);
 	return work->applied_count > 0 ? OUTCOME_APPLIED : OUTCOME_IGNORED;
 }
 
@@ -115,17 +116,15 @@ static bool make_query(const struct rewrite_work *work, const struct vigie_query
 	if (length > 0 && work->edns) {
 		uint16_t size = query->edns ? query->edns_size : VIGIE_UDP_SIZE_EDNS;
 
-		/* The OPT record is the last, and its RDATA was empty. */
+		/* The OPT record is the last. */
 		packet[length - 8] = (uint8_t)(size >> 8);
 		packet[length - 7] = (uint8_t)size;
-		packet[length - 2] = (uint8_t)(work->options_length >> 8);
-		packet[length - 1] = (uint8_t)work->options_length;
-		memcpy(packet + length, work->options, work->options_length);
-		length += work->options_length;
+		length = vigie_query_write_options(packet, REWRITE_PACKET_MAX, length, work->options,
+						   work->options_length);
 	}
 	if (length == 0 || vigie_query_parse(made, packet, length) != VIGIE_GATE_OK)
 		return false;
-	made->forward_options = query->forward_options || work->options_changed;
+	made->forward_options = query->forward_options || (work->options_changed && work->options_length > 0);
 	return true;
 }
 

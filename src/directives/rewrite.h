@@ -9,8 +9,9 @@
 enum {
 	REWRITE_RENAMES_MAX = 8,  /* rules that change the name of one query; further ones do not apply */
 	REWRITE_APPLIED_MAX = 64, /* rules that apply to one query; further ones do not */
-	REWRITE_OPTIONS_MAX =
-		2048, /* bytes of a query's EDNS options; a rule that needs more does not apply */
+	/* Of a query's EDNS options: a rule that needs more does not apply, and a client's own are left out
+	 * when they are more. */
+	REWRITE_OPTIONS_MAX = VIGIE_OPTIONS_FORWARD_MAX,
 	REWRITE_PACKET_MAX = VIGIE_HEADER_SIZE + VIGIE_NAME_MAX + 4 + 11 + REWRITE_OPTIONS_MAX
 };
 
@@ -109,6 +110,10 @@ void rewrite_begin_options(struct rewrite_work *work, const struct vigie_query *
 /* Changes work->options; false when the rule does not apply. */
 bool rewrite_apply_option(const struct rewrite_option *option, struct vigie_request *request,
 			  struct rewrite_work *work);
+
+/* Behind the last rule: when one changed an option, those that no rule set are left out. A client's own are
+ * not for upstreams. */
+void rewrite_end_options(struct rewrite_work *work);
 
 /* Writes the reply to the rewritten query as the answer to the original one. When a rule rewrites the target
  * of a CNAME, the records end there, and `target` is where to go on; else its length is 0. VIGIE_EINVAL when

@@ -14,21 +14,13 @@ enum {
 
 void rewrite_begin_options(struct rewrite_work *work, const struct vigie_query *query)
 {
-	struct vigie_record_walk walk;
-	struct vigie_record record;
+	const uint8_t *options;
+	size_t length = vigie_query_options(query, &options);
 
 	work->edns = query->edns;
 	work->options_changed = false;
-	work->options_length = 0;
-	if (!query->edns)
-		return;
-	vigie_record_walk_message(&walk, query->packet, query->packet_length);
-	while (vigie_record_next(&walk, &record)) {
-		if (record.type != VIGIE_TYPE_OPT || record.rdlength > REWRITE_OPTIONS_MAX)
-			continue;
-		memcpy(work->options, query->packet + record.rdata, record.rdlength);
-		work->options_length = record.rdlength;
-	}
+	work->options_length = length <= REWRITE_OPTIONS_MAX ? length : 0;
+	memcpy(work->options, options, work->options_length);
 }
 
 static size_t option_length(const uint8_t *option)
@@ -139,6 +131,30 @@ static size_t write_data(const struct rewrite_option *option, struct vigie_reque
 	length = strlen(text);
 	memcpy(data, text, length);
 	return length;
+}
+
+static bool is_set(const struct rewrite_work *work, unsigned code)
+{
+	for (size_t i = 0; i < work->applied_count; i++) {
+		const struct rewrite_rule *rule = work->applied[i].rule;
+
+		if (rule->field == REWRITE_EDNS0 && rule->option.action != REWRITE_UNSET &&
+		    rule->option.code == code)
+			return true;
+	}
+	return false;
+}
+
+void rewrite_end_options(struct rewrite_work *work)
+{
+	for (size_t at = 0; work->options_changed && at < work->options_length;) {
+		unsigned code = (unsigned)(work->options[at] << 8 | work->options[at + 1]);
+
+		if (is_set(work, code))
+			at += option_length(work->options + at);
+		else
+			take_out(work, (uint16_t)code);
+	}
 }
 
 bool rewrite_apply_option(const struct rewrite_option *option, struct vigie_request *request,

@@ -343,7 +343,8 @@ enum vigie_status rewrite_read_rule(struct vigie_block *block, const struct vigi
 	case REWRITE_CLASS:
 		return read_numbers(&words, rule, "a class, such as IN or CH", vigie_class_from_text);
 	case REWRITE_EDNS0:
-		return vigie_word_error(error, field, "field 'edns0' of 'rewrite' is not supported yet");
+		return rewrite_read_option(block, statement, words.word + words.at, left(&words),
+					   &rule->option, error);
 	case REWRITE_TTL:
 		return read_ttl(&words, rule);
 	case REWRITE_CNAME:

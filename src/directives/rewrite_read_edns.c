@@ -7,7 +7,6 @@
 #include "rewrite.h"
 
 enum {
-	OPTION_SUBNET = 8,             /* RFC 7871 */
 	DATA_MAX = VIGIE_NAME_TEXT_MAX /* bytes of an option's data */
 };
 
@@ -202,7 +201,7 @@ enum vigie_status rewrite_read_option(struct vigie_block *block, const struct vi
 		return VIGIE_OK;
 	}
 	if (kind == &kinds[2]) {
-		option->code = OPTION_SUBNET;
+		option->code = VIGIE_OPTION_SUBNET;
 		return option->action == REWRITE_UNSET ? VIGIE_OK : read_subnet(&reader);
 	}
 	status = read_number(error, words[2], UINT16_MAX, &code);

@@ -6,7 +6,8 @@
 #include "upstream.h"
 
 enum {
-	ASKED_MAX = VIGIE_HEADER_SIZE + VIGIE_NAME_MAX + 4 + 11, /* bytes of a query: question and OPT */
+	ASKED_MAX = VIGIE_HEADER_SIZE + VIGIE_NAME_MAX + 4 + 11 +
+		    VIGIE_OPTIONS_FORWARD_MAX, /* bytes of a query: question and OPT */
 	REASON_MAX = 160,
 	TROUBLE_MAX = 80 + 2 + REASON_MAX /* "UPSTREAM: REASON" */
 };
@@ -48,6 +49,8 @@ struct question {
 	bool rd;
 	bool edns_do;
 	bool cd;
+	uint8_t options_length;
+	uint8_t options[VIGIE_OPTIONS_FORWARD_MAX]; /* EDNS options that the upstream is to see */
 };
 
 /* Called at the end, which is never within exchange_start. The exchange may be freed in it. */

@@ -10,6 +10,7 @@
 #include "inflight.h"
 #include "stream.h"
 #include "vigie/answer.h"
+#include "vigie/record.h"
 #include "vigie/clock.h"
 
 enum {
@@ -424,6 +425,18 @@ static struct waiter *waiter_new(struct vigie_exchanger *exchanger, struct vigie
 	return waiter;
 }
 
+/* The client's options are its own affair, unless a directive says otherwise. */
+static void copy_options(struct question *question, const struct vigie_query *query)
+{
+	const uint8_t *options;
+	size_t length = query->forward_options ? vigie_query_options(query, &options) : 0;
+
+	if (length == 0 || length > sizeof(question->options))
+		return;
+	memcpy(question->options, options, length);
+	question->options_length = (uint8_t)length;
+}
+
 enum vigie_status vigie_exchange_start(struct vigie_exchanger *exchanger, struct vigie_upstreams *group,
 				       const struct vigie_query *query, const struct vigie_asker *asker,
 				       vigie_exchange_done *done, void *argument,
@@ -431,17 +444,18 @@ enum vigie_status vigie_exchange_start(struct vigie_exchanger *exchanger, struct
 {
 	static const struct vigie_outcome full = {
 		.status = VIGIE_ENOSPC, .info = VIGIE_EDE_OTHER, .trouble = "too many questions under way"};
-	const struct question question = {.name = query->name,
-					  .type = query->type,
-					  .rd = (query->flags & VIGIE_FLAG_RD) != 0,
-					  .edns_do = query->edns_do,
-					  .cd = (query->flags & VIGIE_FLAG_CD) != 0};
+	struct question question = {.name = query->name,
+				    .type = query->type,
+				    .rd = (query->flags & VIGIE_FLAG_RD) != 0,
+				    .edns_do = query->edns_do,
+				    .cd = (query->flags & VIGIE_FLAG_CD) != 0};
 	struct upstream_set *set = upstream_set_get(group);
 	struct waiter *waiter;
 	uint32_t bucket;
 	char trouble[TROUBLE_MAX];
 	enum inflight_place place;
 
+	copy_options(&question, query);
 	if (!set || !upstream_set_up(set, SIZE_MAX)) {
 		atomic_fetch_add_explicit(&group->down, 1, memory_order_relaxed);
 		refuse_all_down(exchanger, set, outcome);

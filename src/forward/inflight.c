@@ -73,7 +73,7 @@ void parcel_release(struct parcel *parcel)
 
 static uint64_t hash_of(const struct vigie_upstreams *group, const struct question *question)
 {
-	uint8_t key[VIGIE_NAME_MAX + sizeof(group->number) + 3];
+	uint8_t key[VIGIE_NAME_MAX + sizeof(group->number) + 3 + VIGIE_OPTIONS_FORWARD_MAX];
 	size_t length = question->name.length;
 
 	memcpy(key, question->name.bytes, length);
@@ -81,7 +81,8 @@ static uint64_t hash_of(const struct vigie_upstreams *group, const struct questi
 	length += sizeof(group->number);
 	memcpy(key + length, &question->type, 2);
 	key[length + 2] = (uint8_t)(question->rd | question->edns_do << 1 | question->cd << 2);
-	return vigie_hash(key, length + 3);
+	memcpy(key + length + 3, question->options, question->options_length);
+	return vigie_hash(key, length + 3 + question->options_length);
 }
 
 static bool same(const struct inflight *entry, uint64_t hash, const struct vigie_upstreams *group,
@@ -91,7 +92,9 @@ static bool same(const struct inflight *entry, uint64_t hash, const struct vigie
 	       entry->question.type == question->type && entry->question.rd == question->rd &&
 	       entry->question.edns_do == question->edns_do && entry->question.cd == question->cd &&
 	       entry->question.name.length == question->name.length &&
-	       memcmp(entry->question.name.bytes, question->name.bytes, question->name.length) == 0;
+	       memcmp(entry->question.name.bytes, question->name.bytes, question->name.length) == 0 &&
+	       entry->question.options_length == question->options_length &&
+	       memcmp(entry->question.options, question->options, question->options_length) == 0;
 }
 
 static void append(struct inflight *entry, struct waiter *waiter)

@@ -214,3 +214,13 @@ size_t vigie_query_write(uint8_t *buffer, size_t size, uint16_t id, uint16_t fla
 		write_opt(at, VIGIE_RCODE_NOERROR, edns_do);
 	return length;
 }
+
+size_t vigie_query_write_options(uint8_t *buffer, size_t size, size_t length, const uint8_t *options,
+				 size_t options_length)
+{
+	if (options_length > UINT16_MAX || options_length > size - length)
+		return 0;
+	write_u16(buffer + length - 2, (uint16_t)options_length);
+	memcpy(buffer + length, options, options_length);
+	return length + options_length;
+}

@@ -74,3 +74,21 @@ size_t vigie_record_rdata(const struct vigie_record_walk *walk, const struct vig
 
 	return record_expand_rdata(walk->message, walk->length, &found, scratch, rdata);
 }
+
+size_t vigie_query_options(const struct vigie_query *query, const uint8_t **options)
+{
+	struct vigie_record_walk walk;
+	struct vigie_record record;
+
+	*options = query->packet;
+	if (!query->edns)
+		return 0;
+	vigie_record_walk_message(&walk, query->packet, query->packet_length);
+	while (vigie_record_next(&walk, &record)) {
+		if (record.type != VIGIE_TYPE_OPT)
+			continue;
+		*options = query->packet + record.rdata;
+		return record.rdlength;
+	}
+	return 0;
+}

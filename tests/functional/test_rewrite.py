@@ -1,10 +1,15 @@
 """`rewrite`: queries changed for the directives behind it, answers changed on their way back."""
+import concurrent.futures
+
+import dns.edns
 import dns.flags
+import dns.message
+import dns.query
 import dns.rcode
 import pytest
 
 from scripted_upstream import Reply
-from vigie_process import Vigie, addresses, records, refused_configuration
+from vigie_process import PATIENCE, Vigie, addresses, records, refused_configuration
 
 
 @pytest.fixture
@@ -242,6 +247,96 @@ def test_cname_targets_in_a_circle(serve, upstream):
     assert vigie.ask("a.org.").answer, "it ends"
 
 
+# EDNS options
+
+
+def options(upstream, vigie: Vigie, *given: dns.edns.Option, **asked) -> dict[int, bytes]:
+    """The options that the upstream gets of a query with these."""
+    upstream.answers["a.org.", "A"] = Reply("a.org. 60 IN A 192.0.2.1")
+    query = dns.message.make_query("a.org.", "A", use_edns=0 if asked.pop("edns", True) else -1, options=given)
+    reply = vigie.exchange(query, **asked)
+    assert addresses(reply) == ["192.0.2.1"] and (reply.edns == -1 or reply.options == ())
+    return {option.otype: option.to_wire() for option in upstream.log[-1][-1].options}
+
+
+@pytest.mark.parametrize("rule, given, expected", [
+    ("local set 0xffee 0x61626364", None, b"abcd"), ("local set 0xffee abcd", None, b"abcd"),
+    ("local set 65518 abcd revert", b"old", b"abcd"), ("local append 0xffee abcd", None, b"abcd"),
+    ("local append 0xffee abcd", b"old", None), ("local replace 0xffee abcd", None, None),
+    ("local replace 0xffee abcd", b"old", b"abcd"), ("local set 0xffee {qname}", None, b"a.org."),
+    ("local set 0xffee {qtype}", None, b"\0\1"), ("local set 0xffee {client_ip}", None, b"\x7f\0\0\1"),
+    ("local set 0xffee {server_ip}", None, b"\x7f\0\0\1"), ("local set 0xffee {protocol}", None, b"udp"),
+])
+@pytest.mark.parametrize("edns", [True, False], ids=["edns", "plain"])
+def test_local_options(serve, upstream, rule, given, expected, edns):
+    if given and not edns:
+        pytest.skip("a plain query has no options")
+    vigie = serve(f"edns0 {rule}")
+    seen = options(upstream, vigie, *([dns.edns.GenericOption(0xffee, given)] if given else []), edns=edns)
+    assert seen.get(0xffee) == expected
+
+
+def test_ports_as_options(serve, upstream):
+    vigie = serve("continue edns0 local set 0xffee {server_port}", "edns0 local set 0xffef {client_port}")
+    seen = options(upstream, vigie)
+    assert int.from_bytes(seen[0xffee], "big") == vigie.port and len(seen[0xffef]) == 2
+
+
+def test_only_what_rules_set_goes_upstream(serve, upstream):
+    given = (dns.edns.GenericOption(0xffee, b"x"), dns.edns.GenericOption(0xfff0, b"y"), dns.edns.ECSOption("192.0.2.1"))
+    assert options(upstream, serve("edns0 local unset 0xffee"), *given) == {}
+    assert options(upstream, serve("edns0 local set 0xffee z"), *given) == {0xffee: b"z"}
+
+
+RULE = "edns0 local set 0xffee {client_ip}"
+
+
+def ask_from(vigie: Vigie, address: str, name: str = "a.org.") -> str:
+    query = dns.message.make_query(name, "A")
+    reply = dns.query.udp(query, vigie.address, port=vigie.port, timeout=PATIENCE, source=address, ignore_unexpected=True)
+    return str(reply.answer[0][0])
+
+
+def test_what_depends_on_an_option_is_not_cached(start, upstream):
+    """Nor answered from what was cached for others."""
+    for name in ("a.org.", "b.org."):
+        upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.1")
+    vigie = start(f".:PORT {{\n rewrite stop name exact b.org a.org\n rewrite {RULE}\n cache\n forward . {upstream.text}\n}}\n")
+    for count in (1, 2, 3):
+        assert ask_from(vigie, f"127.0.0.{count % 2 + 1}") == "192.0.2.1"
+        assert len(upstream.asked("a.org.")) == count
+    # without the rule the same name is cached, and stays apart
+    for _ in range(2):
+        ask_from(vigie, "127.0.0.1", "b.org.")
+    assert len(upstream.asked("a.org.")) == 4
+    ask_from(vigie, "127.0.0.1")
+    assert len(upstream.asked("a.org.")) == 5
+
+
+def test_questions_with_other_options_share_no_packet(start, upstream):
+    upstream.answers["a.org.", "A"] = Reply("a.org. 60 IN A 192.0.2.1", delay=0.5)
+    vigie = start(f".:PORT {{\n rewrite {RULE}\n cache\n forward . {upstream.text}\n}}\n")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda i: ask_from(vigie, f"127.0.0.{i % 2 + 1}"), range(8))) == {"192.0.2.1"}
+    seen = [{option.otype: option.to_wire() for option in entry[-1].options} for entry in upstream.log]
+    assert len({frozenset(each.items()) for each in seen}) == 2
+    assert len(seen) < 8  # those with the same options do
+
+
+@pytest.mark.parametrize("rule, expected", [
+    ("subnet set 24 56", "127.0.0.0/24"), ("subnet set 9 56", "127.0.0.0/9"), ("subnet set 0 0", "0.0.0.0/0"),
+    ("subnet append 32 128", "127.0.0.1/32")])
+def test_client_subnets(serve, upstream, rule, expected):
+    seen = options(upstream, serve(f"edns0 {rule}"))
+    option = dns.edns.ECSOption.from_text(f"{expected}/0")
+    assert seen[8] == option.to_wire()
+
+
+def test_nsid_options(serve, upstream):
+    assert options(upstream, serve("edns0 nsid set"))[3] == b""
+    assert options(upstream, serve("edns0 nsid unset"), dns.edns.GenericOption(3, b"")) == {}
+
+
 # Mistakes
 
 
@@ -269,6 +364,15 @@ def test_cname_targets_in_a_circle(serve, upstream):
     ("ttl a.org 4294967296", "'4294967296' is neither seconds nor a range"),
     ("rcode a.org SERVFAIL", "'SERVFAIL': a response code, such as NXDOMAIN or 3 is missing behind it"),
     ("rcode a.org SERVFAIL 24", "'24' is not a response code, such as NXDOMAIN or 3"),
+    ("edns0 local", "'edns0' takes local, nsid or subnet, and what is to be done with it"),
+    ("edns0 locale set 1 2", "'edns0' takes local, nsid or subnet, not 'locale'"),
+    ("edns0 local put 1 2", "'edns0' can set, append, replace or unset, not 'put'"),
+    ("edns0 local set 1", "'local': the rule has the form 'local ACTION CODE DATA', with 4 words for 'set'"),
+    ("edns0 local set 65536 a", "'65536' is not a number from 0 to 65535"),
+    ("edns0 local set 1 0x616", "'0x616' is not a number of hexadecimal bytes"),
+    ("edns0 local set 1 {nothing}", "'{nothing}' is none of {qname}"),
+    ("edns0 subnet set 33 56", "'33' is not a number from 0 to 32"),
+    ("edns0 nsid set now", "'nsid': the rule has the form 'nsid ACTION', with 2 words for 'set'"),
 ])
 def test_mistakes(tmp_path, rule, sentence):
     log = refused_configuration(tmp_path, f".:5399 {{\nrewrite {rule}\n}}\n")
