@@ -6,7 +6,7 @@ size. VIGIE_BUILD says which build is measured (default: build-release).
     python tests/cluster/figures.py churn      growth of the resident memory over --events events of churn
     python tests/cluster/figures.py delay      from an event on the wire to its answer on the wire, at --rate events a second
     python tests/cluster/figures.py relists    queries during --relists relists: none sees a name missing
-    python tests/cluster/figures.py queries    what events of 100 endpoints at --rate a second do to queries, in turns of --seconds
+    python tests/cluster/figures.py queries    what events of 100 endpoints at --rate a second do to queries, in --turns of --seconds
     python tests/cluster/figures.py load       resident memory after --seconds of queries and of churn at --rate events a second
     python tests/cluster/figures.py sizes      one headless service of --endpoints, --services in a namespace, --namespaces
     python tests/cluster/figures.py snapshot   resident memory with a snapshot file instead of a server
@@ -35,14 +35,13 @@ import dns.message  # noqa: E402
 
 from generate import write_snapshot  # noqa: E402
 from cluster_objects import endpoint, endpoint_slice, namespace, service  # noqa: E402
-from stub_api_server import Stored, StubApiServer  # noqa: E402
+from stub_api_server import PROTO, TOKEN, Stored, StubApiServer  # noqa: E402
 from synthetic import SLICE_MAX, Cluster  # noqa: E402
 from vigie_process import BUILD, Vigie, addresses, free_port, wait_for  # noqa: E402
 
 KINDS = ("services", "namespaces", "endpointslices")
 PATIENCE = 300
 QUICK = "apiserver_qps 100000\napiserver_burst 100000"  # nothing waits for the bounds on requests
-TURNS = 5  # of queries with and without events
 
 
 def memory(pid: int) -> tuple[float, float]:
@@ -313,19 +312,37 @@ def end_generator(process: subprocess.Popen) -> dict:
     return json.loads(text)
 
 
+@contextlib.contextmanager
+def idle_reader(server: StubApiServer) -> Iterator[None]:
+    """A client that reads the watch of slices and does nothing with it."""
+    kind = f"{PROTO};stream=watch" if server.protobuf else "application/json"
+    url = (f"https://127.0.0.1:{server.port}/apis/discovery.k8s.io/v1/endpointslices"
+           f"?watch=1&resourceVersion={server.version}")
+    process = subprocess.Popen(["curl", "--silent", "--no-buffer", "--cacert", server.certificate, "--output", "/dev/null",
+                                "--header", f"Authorization: Bearer {TOKEN}", "--header", f"Accept: {kind}", url])
+    try:
+        server.watch("endpointslices")
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 def queries(options: argparse.Namespace) -> dict[str, float]:
-    """Turns with and without events, one after the other in one run, and the medians of each."""
+    """In turns the events go to vigie, which is asked, and to a client that only reads them: sending them costs the
+    machine more than what vigie does with them. The medians of the turns are compared."""
     rate = options.rate or 1000
     cluster = full_slices(options)
     turns: dict[bool, list[dict]] = {False: [], True: []}
     with stubbed(options, cluster) as (server, watched), tempfile.TemporaryDirectory() as folder:
         write_questions(cluster, Path(folder) / "questions")
-        for number in range(2 * TURNS):
-            prepared = server.prepare("endpointslices", slice_changes(cluster, int(rate * options.seconds)))
-            generator = start_generator(watched, Path(folder) / "questions", options)
-            if number % 2:
-                server.release("endpointslices", prepared, rate)
-            turns[bool(number % 2)].append(end_generator(generator))
+        # No two in a row of one slice are the same, the last and the first neither: each turn may have them again.
+        prepared = server.prepare("endpointslices", slice_changes(cluster, int(rate * options.seconds)))
+        with StubApiServer(Path(folder) / "other", protobuf=options.protobuf) as other, idle_reader(other):
+            for number in range(2 * options.turns):
+                generator = start_generator(watched, Path(folder) / "questions", options)
+                (server if number % 2 else other).release("endpointslices", prepared, rate)
+                turns[bool(number % 2)].append(end_generator(generator))
     figures = {}
     for key in ("p50_us", "p99_us"):
         without, beside = (statistics.median(turn[key] for turn in turns[each]) for each in (False, True))
@@ -436,7 +453,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--changes", type=int, default=1000)
     result.add_argument("--relists", type=int, default=1000)
     result.add_argument("--namespaces", type=int, default=20_000, help="of `sizes`")
-    result.add_argument("--seconds", type=float, default=2, help="of a turn of `queries`, and of `load`")
+    result.add_argument("--turns", type=int, default=20, help="of `queries`, with and without events")
+    result.add_argument("--seconds", type=float, default=1, help="of a turn of `queries`, and of `load`")
     result.add_argument("--queries", type=float, default=5000, help="queries a second, of `queries` and `load`")
     result.add_argument("--workers", type=int, default=2)
     result.add_argument("--json", dest="protobuf", action="store_false", help="the server has no protobuf")

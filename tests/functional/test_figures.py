@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 import figures  # noqa: E402
 
 SMALL = ["--services", "60", "--endpoints", "900", "--events", "200", "--rate", "0", "--relists", "15", "--changes", "20",
-         "--namespaces", "50", "--seconds", "0.2"]
+         "--namespaces", "50", "--seconds", "0.2", "--turns", "2"]
 
 
 @pytest.mark.parametrize("figure", figures.FIGURES)

@@ -1,6 +1,7 @@
 """The watcher against a stub API server that fails in every way: what was known is served throughout, and in the end the
 table is what a fresh list would give."""
 import datetime
+import os
 import re
 import signal
 import sys
@@ -90,8 +91,9 @@ def own_hosts(folder: Path, monkeypatch) -> Path:
     """An /etc/hosts that vigie alone sees."""
     hosts, wrapper = folder / "hosts", folder / "vigie-with-hosts"
     hosts.write_text("")
+    unshare = "unshare --mount" if os.geteuid() == 0 else "unshare --map-root-user --mount"
     script = f"mount --bind {hosts} /etc/hosts && exec {vigie_process.BINARY} \"$@\""
-    wrapper.write_text(f"#!/bin/sh\nexec unshare --mount sh -c '{script}' sh \"$@\"\n")
+    wrapper.write_text(f"#!/bin/sh\nexec {unshare} sh -c '{script}' sh \"$@\"\n")
     wrapper.chmod(0o755)
     monkeypatch.setattr(vigie_process, "BINARY", wrapper)
     return hosts
