@@ -244,20 +244,25 @@ static bool admit(struct rate *rate, uint64_t second)
 	return true;
 }
 
-static void answered(void *instance, struct vigie_request *request)
+static __attribute__((noinline)) void write_trouble(struct errors *errors, struct vigie_request *request)
 {
-	struct errors *errors = instance;
 	enum vigie_log_level level = VIGIE_LOG_ERROR;
 	char name[VIGIE_NAME_TEXT_MAX];
 	char type[VIGIE_TEXT_MAX];
 
-	if (!request->trouble || request->silent || consolidate(errors, request, &level))
+	if (request->silent || consolidate(errors, request, &level))
 		return;
 	if (!admit(&errors->rates[request->worker->index], request->worker->now_ms / 1000))
 		return;
 	vigie_log(level, "errors", "%u %s %s: %s", request->answer->rcode,
 		  vigie_name_to_text(request->query->name.bytes, name),
 		  vigie_type_text(request->query->type, type), request->trouble);
+}
+
+static void answered(void *instance, struct vigie_request *request)
+{
+	if (request->trouble)
+		write_trouble(instance, request);
 }
 
 const struct vigie_directive vigie_directive_errors = {

@@ -296,16 +296,20 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	return VIGIE_NEXT;
 }
 
-static void answered(void *instance, struct vigie_request *request)
+static __attribute__((noinline)) void arrange(struct loadbalance *loadbalance, struct vigie_request *request)
 {
-	struct loadbalance *loadbalance = instance;
-
 	if (loadbalance && loadbalance->path)
 		vigie_answer_arrange(request->answer, weigh, rcu_dereference(loadbalance->weights));
 	else if (!request->answer->rotated)
 		vigie_answer_rotate(request->answer, request->rotation >> 1);
 	if (loadbalance && loadbalance->prefer_count > 0)
 		vigie_answer_arrange(request->answer, prefer, loadbalance);
+}
+
+static void answered(void *instance, struct vigie_request *request)
+{
+	if (instance || !request->answer->rotated)
+		arrange(instance, request);
 }
 
 const struct vigie_directive vigie_directive_loadbalance = {

@@ -29,8 +29,8 @@ static const uint16_t types[] = {
 
 enum { NAMED_TYPES = sizeof(types) / sizeof(*types), TYPES = NAMED_TYPES + 1 };
 
-static const double size_bounds[SIZES] = {0,    100,  200,  300,  400,  511,  1023,
-					  2047, 4095, 8291, 16e3, 32e3, 48e3, 64e3};
+static const uint32_t size_bounds[SIZES] = {0,    100,  200,  300,   400,   511,   1023,
+					    2047, 4095, 8291, 16000, 32000, 48000, 64000};
 static const double time_bounds[TIMES] = {0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032,
 					  0.064,   0.128,  0.256, 0.512, 1.024, 2.048, 4.096, 8.192};
 
@@ -228,7 +228,7 @@ static void observe_size(struct sizes *sizes, size_t bytes)
 {
 	size_t at = 0;
 
-	while (at < SIZES && (double)bytes > size_bounds[at])
+	while (at < SIZES && bytes > size_bounds[at])
 		at++;
 	add(&sizes->counts[at], 1);
 	add(&sizes->sum, bytes);
@@ -326,10 +326,13 @@ static void add_sizes(struct vigie_metrics *scrape, const char *name, const char
 		      const struct sizes *sizes, const char *place, size_t proto)
 {
 	uint64_t counts[SIZES + 1];
-	struct vigie_histogram histogram = {.bounds = size_bounds, .bound_count = SIZES, .counts = counts};
+	double bounds[SIZES];
+	struct vigie_histogram histogram = {.bounds = bounds, .bound_count = SIZES, .counts = counts};
 	char labels[LABELS_MAX];
 	uint64_t total = 0;
 
+	for (size_t i = 0; i < SIZES; i++)
+		bounds[i] = size_bounds[i];
 	for (size_t i = 0; i <= SIZES; i++)
 		total += counts[i] = read_counter(&sizes->counts[i]);
 	if (total == 0)
