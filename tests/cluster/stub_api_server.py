@@ -375,7 +375,8 @@ class StubApiServer:
             if at + limit < len(items):
                 metadata["continue"] = f"page-{next(self._page_number)}"
                 self._pages[metadata["continue"]] = version, items, at + limit
-        head = {"kind": f"{KINDS[stream.plural]}List", "apiVersion": "v1", "metadata": metadata}
+        group = "discovery.k8s.io/v1" if stream.plural == "endpointslices" else "v1"
+        head = {"kind": f"{KINDS[stream.plural]}List", "apiVersion": group, "metadata": metadata}
         data = json.dumps(head)[:-1].encode() + b',"items":[' + b",".join(items[at:at + limit]) + b"]}"
         stream.response.start(200)
         time.sleep(self.page_delay)
