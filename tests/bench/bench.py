@@ -19,6 +19,7 @@ from pathlib import Path
 import report
 from cluster import Cluster
 from contenders import CONTENDERS, PATIENCE, Contender, CoreDNS, Limit, Ports, Upstream, Vigie
+from studies import STUDIES
 
 SERVER_CPU, GENERATOR_CPU = 0, 1
 WORKLOADS = ["clusterip", "nxdomain", "headless", "headless-100", "srv", "ptr", "mix", "cached", "cached-negative",
@@ -104,13 +105,14 @@ class Bench:
                 racing.remove(contender)
                 del results[contender.name]
 
-    def look_closer(self, contender: Contender, questions: Path, options: list[str], results: dict[str, dict]) -> None:
+    def look_closer(self, workload: str, contender: Contender, questions: Path, options: list[str],
+                    results: dict[str, dict]) -> None:
         result = results[contender.name]
-        if self.arguments.latency:
+        if workload in self.arguments.latency:
             # The limit is asked at vigie's rates: what is compared is the same load.
             base = results.get("vigie", result) if contender.name == "limit" else result
             result["latency"] = self.latency(contender, questions, options, statistics.median(base["qps"]))
-        if self.arguments.dnsperf:
+        if workload in self.arguments.dnsperf:
             result["dnsperf"] = self.witness(contender, questions, options)
 
     def run(self, workload: str) -> dict:
@@ -138,7 +140,7 @@ class Bench:
             time.sleep(1)  # what starting left to do is done
             for _ in range(self.arguments.repeats):
                 self.each(racing, results, lambda one: self.saturate(one, questions, options, results[one.name]))
-            self.each(racing, results, lambda one: self.look_closer(one, questions, options, results))
+            self.each(racing, results, lambda one: self.look_closer(workload, one, questions, options, results))
         finally:
             for contender in started:
                 contender.stop()
@@ -158,17 +160,24 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--contenders", default=",".join(CONTENDERS), help="of " + ",".join(CONTENDERS))
     parser.add_argument("--services", type=int, default=10000, help="in the cluster (10000)")
     parser.add_argument("--endpoints", type=int, default=0, help="of one more headless service (0)")
-    parser.add_argument("--seconds", type=float, default=1, help="of one measurement (1)")
-    parser.add_argument("--repeats", type=int, default=5, help="of each measurement (5)")
-    parser.add_argument("--latency", action="store_true", help="also latency at 10, 50 and 80 %% of saturation")
-    parser.add_argument("--dnsperf", action="store_true", help="also dnsperf's figures")
+    parser.add_argument("--seconds", type=float, default=0.7, help="of one measurement (0.7)")
+    parser.add_argument("--repeats", type=int, default=3, help="of each measurement (3)")
+    parser.add_argument("--latency", default="clusterip", metavar="WORKLOADS",
+                        help="those for which latency is taken at 10, 50 and 80 %% of saturation, too (clusterip)")
+    parser.add_argument("--dnsperf", default="clusterip,cached", metavar="WORKLOADS",
+                        help="those that dnsperf measures, too (clusterip,cached)")
+    parser.add_argument("--studies", default=",".join(STUDIES), help="what is looked at of vigie alone, of " + ",".join(STUDIES))
+    parser.add_argument("--publish", action="store_true",
+                        help="write the tables into docs/performance.md and the charts beside it")
     parser.add_argument("--output", type=Path, default=top / "build-bench/bench", help="folder for the results")
     parser.add_argument("--build", type=Path, default=top / "build-bench", help=argparse.SUPPRESS)
     parser.add_argument("--coredns", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    arguments.workloads = arguments.workloads.split(",")
+    arguments.workloads = list(filter(None, arguments.workloads.split(",")))
     arguments.contenders = arguments.contenders.split(",")
-    for given, known in ((arguments.workloads, WORKLOADS), (arguments.contenders, CONTENDERS)):
+    arguments.latency, arguments.dnsperf = arguments.latency.split(","), arguments.dnsperf.split(",")
+    arguments.studies = list(filter(None, arguments.studies.split(",")))
+    for given, known in ((arguments.workloads, WORKLOADS), (arguments.contenders, CONTENDERS), (arguments.studies, STUDIES)):
         for each in given:
             if each not in known:
                 parser.error(f"'{each}' is none of {', '.join(known)}")
@@ -176,7 +185,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    arguments = parse()
+    arguments, began = parse(), time.monotonic()
     Limit.build = Vigie.build = arguments.build
     CoreDNS.coredns = arguments.coredns
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -189,9 +198,16 @@ def main() -> None:
             results["workloads"][workload] = Bench(arguments, Path(folder)).run(workload)
         path.write_text(json.dumps(results, indent=1) + "\n")
         print(report.table(results, [workload]))
+    for study in arguments.studies:
+        results.setdefault("studies", {})[study] = rows = STUDIES[study](arguments)
+        path.write_text(json.dumps(results, indent=1) + "\n")
+        print(report.align(rows))
+    print(report.align(report.targets(results)))
     (arguments.output / "table.md").write_text(report.markdown(results))
     (arguments.output / "chart.svg").write_text(report.chart(results))
-    print(f"{path}, table.md and chart.svg beside it")
+    print(f"{path}, table.md and chart.svg beside it; {(time.monotonic() - began) / 60:.0f} minutes")
+    if arguments.publish:
+        report.publish(results, Path(__file__).resolve().parents[2] / "docs")
 
 
 if __name__ == "__main__":

@@ -135,6 +135,11 @@ class Cluster:
     def ask_headless_100(self, picks):
         return [(f"hundred.ns-00.svc.{ZONE}", A, NOERROR, ANY)]  # TC by UDP: a client without EDNS takes 512 bytes
 
+    def ask_endpoint(self, picks):
+        """Names of single endpoints of the largest headless service."""
+        count = len(self.headless["large"])
+        return [(f"large-{random.randrange(count)}.large.ns-00.svc.{ZONE}", A, NOERROR, 1) for _ in picks]
+
     def ask_srv(self, picks):
         return [(f"_http._tcp.{name}.{space}.svc.{ZONE}", SRV, NOERROR, 1) for name, space in picks]
 

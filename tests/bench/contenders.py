@@ -208,6 +208,12 @@ class Vigie(Corefile):
         return [self.find(), "-quiet", "-conf", self.write("Corefile", self.corefile())]
 
 
+class VigieWildcard(Vigie):
+    """The plain one on all addresses, as kubeadm's: what differs between these two are the directives."""
+
+    template = PLAIN.replace("    bind 127.0.0.1\n", "")
+
+
 class VigieKubeadm(Vigie):
     template = KUBEADM
 
@@ -373,6 +379,6 @@ setSecurityPollSuffix("")
 
 
 CONTENDERS: dict[str, type[Contender]] = {
-    "limit": Limit, "vigie": Vigie, "vigie-kubeadm": VigieKubeadm, "knot": Knot, "bind": Bind, "unbound": Unbound,
+    "limit": Limit, "vigie": Vigie, "vigie-wildcard": VigieWildcard, "vigie-kubeadm": VigieKubeadm, "knot": Knot, "bind": Bind, "unbound": Unbound,
     "dnsmasq": Dnsmasq, "dnsdist": Dnsdist, "coredns": CoreDNS,
 }

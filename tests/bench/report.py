@@ -1,7 +1,7 @@
 """Tables and the chart of a run."""
 import statistics
 
-COLORS = {"limit": "#9aa0a6", "vigie": "#1a73e8", "vigie-kubeadm": "#8ab4f8"}
+COLORS = {"limit": "#9aa0a6", "vigie": "#1a73e8", "vigie-wildcard": "#4f94ee", "vigie-kubeadm": "#8ab4f8"}
 OTHER = "#dadce0"
 
 
@@ -35,16 +35,97 @@ def _pad(lines: list[list[str]]) -> list[list[str]]:
             for line in lines]
 
 
-def table(results: dict, workloads: list[str]) -> str:
-    lines = [HEAD] + [row for workload in workloads for row in rows(results, workload)]
+def align(lines: list[list[str]]) -> str:
     return "\n".join("  ".join(line).rstrip() for line in _pad(lines)) + "\n"
+
+
+def table(results: dict, workloads: list[str]) -> str:
+    return align([HEAD] + [row for workload in workloads for row in rows(results, workload)])
+
+
+def _cpu(results: dict, workload: str, name: str) -> float | None:
+    result = results["workloads"].get(workload, {}).get(name)
+    return _median(result["cpu_us"]) if result else None
+
+
+# What issue 5 asks for: (workload, server, of what, at most).
+RATIOS = [
+    ("clusterip", "vigie", "limit", 1.20), ("clusterip", "vigie", "knot", 1), ("nxdomain", "vigie", "limit", 1.3),
+    ("cached", "vigie", "limit", 1.4), ("headless", "vigie", "limit", 1.5), ("srv", "vigie", "limit", 1.5),
+    ("ptr", "vigie", "limit", 1.5), ("uncached", "vigie", "limit", 6), ("uncached", "vigie", "unbound", 1),
+    *((each, "vigie-kubeadm", "vigie-wildcard", 1.05) for each in ("clusterip", "nxdomain", "headless", "srv", "ptr")),
+]
+CLUSTER_WORKLOADS = ["clusterip", "nxdomain", "headless", "srv", "ptr"]
+
+
+def targets(results: dict) -> list[list[str]]:
+    """Each target with what was measured; the ratios are of CPU time for each query."""
+    out = [["what", "measured", "target", ""]]
+
+    def add(what: str, value: float | None, bound: float, most: bool) -> None:
+        if value is not None:
+            good = value <= bound if most else value >= bound
+            out.append([what, f"{value:.2f}", f"{'≤' if most else '≥'} {bound}", "reached" if good else "missed"])
+
+    for workload, server, other, most in RATIOS:
+        one, two = _cpu(results, workload, server), _cpu(results, workload, other)
+        add(f"{workload}: {server} ÷ {other}", one / two if one and two else None, most, True)
+    for workload in CLUSTER_WORKLOADS:
+        one, two = _cpu(results, workload, "coredns"), _cpu(results, workload, "vigie")
+        add(f"{workload}: coredns ÷ vigie", one / two if one and two else None, 15, False)
+    latency = {name: results["workloads"].get("clusterip", {}).get(name, {}).get("latency", {}).get("0.5", {}).get("p99_us")
+               for name in ("vigie", "limit")}
+    if latency["vigie"] and latency["limit"]:
+        add("clusterip: p99 at 50 % load, vigie ÷ limit", latency["vigie"] / latency["limit"], 2, True)
+    rates = {each: _median(result["qps"]) for each in ("tcp-1000", "clusterip")
+             if (result := results["workloads"].get(each, {}).get("vigie"))}
+    if len(rates) == 2:
+        add("queries/s: TCP with 1,000 connections ÷ UDP", rates["tcp-1000"] / rates["clusterip"], 0.5, False)
+    studies = {name: {line[0]: line for line in lines} for name, lines in results.get("studies", {}).items()}
+
+    def number(study: str, row: str, column: int) -> float:
+        return float(studies[study][row][column].replace(",", ""))
+
+    if "workers" in studies:
+        add("CPU for each query: 1 worker ÷ 2 workers", number("workers", "1", 1) / number("workers", "2", 1), 0.9, False)
+    if "size" in studies:
+        cpu = {line[1]: float(line[2]) for line in results["studies"]["size"][1:]}
+        add("CPU for each query: 100,000 services ÷ 10", cpu["100,000 services"] / cpu["10 services"], 1.2, True)
+        add("CPU for each query: 10,000 endpoints ÷ 1", cpu["10,000 endpoints"] / cpu["1 endpoints"], 1.2, True)
+    if "overload" in studies:
+        add("answers/s: 3 × saturation ÷ saturation", number("overload", "3 × that", 2) / number("overload", "saturation", 2),
+            0.95, False)
+        add("% answered beside one client at 20 × its share", number("overload", "beside one at 20 × its share", 3), 99, False)
+    return out
+
+
+def _as_markdown(lines: list[list[str]], text_columns: int) -> str:
+    lines = _pad(lines)
+    rule = ["-" * len(cell) if i < text_columns else "-" * (len(cell) - 1) + ":" for i, cell in enumerate(lines[0])]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]]) + "\n"
+
+
+BEGIN, END = "<!-- figures of tests/bench/run.sh --publish -->\n", "<!-- end of figures -->\n"
+
+
+def publish(results: dict, docs) -> None:
+    """Puts the figures between two marks of docs/performance.md."""
+    page = docs / "performance.md"
+    before, rest = page.read_text().split(BEGIN)
+    machine = results["machine"]
+    text = (f"{machine['date']}, {machine['cpus']} CPUs ({machine['cpu']}), Linux {machine['kernel']}, "
+            f"{results['services']:,} services.\n\n![CPU time for each query](performance/chart.svg)\n\n"
+            + _as_markdown(targets(results), 1) + "\n" + markdown(results))
+    for study, lines in results.get("studies", {}).items():
+        text += f"\n{study.capitalize()}:\n\n" + _as_markdown(lines, 1)
+    page.write_text(before + BEGIN + text + END + rest.split(END)[1])
+    (docs / "performance").mkdir(exist_ok=True)
+    (docs / "performance/chart.svg").write_text(chart(results))
 
 
 def markdown(results: dict) -> str:
     body = [row for workload in results["workloads"] for row in rows(results, workload)]
-    lines = _pad([HEAD] + body)
-    rule = ["-" * len(cell) if i < 2 else "-" * (len(cell) - 1) + ":" for i, cell in enumerate(lines[0])]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]]) + "\n"
+    return _as_markdown([HEAD] + body, 2)
 
 
 def chart(results: dict) -> str:

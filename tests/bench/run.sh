@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures vigie beside the batched limit, Knot, BIND, Unbound, dnsmasq, dnsdist and CoreDNS; prints a table and writes
-# results.json, table.md and chart.svg to build-bench/bench. Takes about half an hour for everything; `--help` tells how
-# to ask for less. CoreDNS takes part when tests/e2e/controlplane/build.sh has built it. Nothing else should run meanwhile.
+# Measures vigie beside the batched limit, Knot, BIND, Unbound, dnsmasq, dnsdist and CoreDNS; prints tables and writes
+# results.json, table.md and chart.svg to build-bench/bench; with --publish also into docs/performance.md. Takes about ten
+# minutes for everything; `--help` tells how to ask for less. CoreDNS takes part when tests/e2e/controlplane/build.sh has built it. Nothing else should run meanwhile.
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/lib.sh
