@@ -10,18 +10,15 @@
 
 #include "vigie/buffer.h"
 #include "vigie/clock.h"
+#include "vigie/curl_loop.h"
 
 enum {
 	TOKEN_MAX = 65536 /* bytes of a token file */
 };
 
-struct watch;
-
 struct client {
 	uv_loop_t *loop;
-	struct watch *watches; /* a list */
-	uv_timer_t timer;
-	CURLM *multi;
+	struct vigie_curl_loop *curl;
 	struct vigie_kube_config config;
 	char *token; /* owned; the last good one */
 	uint64_t token_ms;
@@ -42,18 +39,10 @@ struct client_request {
 	char trouble[CURL_ERROR_SIZE];
 };
 
-/* One of curl's sockets, watched on the loop. */
-struct watch {
-	uv_poll_t poll;
-	struct client *client;
-	curl_socket_t socket;
-	struct watch *next;
-};
-
 static void request_free(struct client_request *request)
 {
 	if (request->easy) {
-		curl_multi_remove_handle(request->client->multi, request->easy);
+		curl_multi_remove_handle(vigie_curl_loop_multi(request->client->curl), request->easy);
 		curl_easy_cleanup(request->easy);
 	}
 	curl_slist_free_all(request->headers);
@@ -81,109 +70,12 @@ static void finish(struct client_request *request, CURLcode code)
 	request_free(request);
 }
 
-static void check_done(struct client *client)
+static void on_curl_done(CURL *easy, CURLcode code)
 {
-	CURLMsg *message;
-	int left;
+	struct client_request *request;
 
-	while ((message = curl_multi_info_read(client->multi, &left))) {
-		struct client_request *request;
-
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
-		finish(request, message->data.result);
-	}
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-	struct watch *watch = poll->data;
-	struct client *client = watch->client;
-	int flags =
-		(events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
-	int running;
-
-	curl_multi_socket_action(client->multi, watch->socket, status < 0 ? CURL_CSELECT_ERR : flags,
-				 &running);
-	check_done(client);
-}
-
-static void on_watch_closed(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
-static void watch_close(struct watch *watch)
-{
-	struct watch **at = &watch->client->watches;
-
-	while (*at != watch)
-		at = &(*at)->next;
-	*at = watch->next;
-	uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
-}
-
-static int on_socket(CURL *easy, curl_socket_t socket, int what, void *argument, void *socket_argument)
-{
-	struct client *client = argument;
-	struct watch *watch = socket_argument;
-	int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-
-	if (what == CURL_POLL_REMOVE) {
-		curl_multi_assign(client->multi, socket, NULL);
-		if (watch)
-			watch_close(watch);
-		return 0;
-	}
-	if (!watch) {
-		watch = calloc(1, sizeof(*watch));
-		if (!watch || uv_poll_init_socket(client->loop, &watch->poll, socket)) {
-			free(watch);
-			return -1;
-		}
-		watch->client = client;
-		watch->socket = socket;
-		watch->poll.data = watch;
-		watch->next = client->watches;
-		client->watches = watch;
-		curl_multi_assign(client->multi, socket, watch);
-	}
-	return uv_poll_start(&watch->poll, events, on_poll) ? -1 : 0;
-}
-
-static void on_timeout(uv_timer_t *timer)
-{
-	struct client *client = timer->data;
-	int running;
-
-	curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	check_done(client);
-}
-
-static int on_timer(CURLM *multi, long timeout_ms, void *argument)
-{
-	struct client *client = argument;
-
-	if (timeout_ms < 0)
-		uv_timer_stop(&client->timer);
-	else
-		uv_timer_start(&client->timer, on_timeout, (uint64_t)timeout_ms, 0);
-	return 0;
-}
-
-static CURLM *new_multi(struct client *client)
-{
-	CURLM *multi = curl_multi_init();
-
-	if (!multi)
-		return NULL;
-	curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
-	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client);
-	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
-	curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client);
-	return multi;
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &request);
+	finish(request, code);
 }
 
 struct client *client_new(uv_loop_t *loop, struct vigie_kube_config *config)
@@ -192,53 +84,33 @@ struct client *client_new(uv_loop_t *loop, struct vigie_kube_config *config)
 
 	if (!client)
 		return NULL;
-	client->multi = new_multi(client);
-	if (!client->multi) {
+	client->curl = vigie_curl_loop_new(loop, on_curl_done);
+	if (!client->curl) {
 		free(client);
 		return NULL;
 	}
 	client->loop = loop;
 	client->config = *config;
 	memset(config, 0, sizeof(*config));
-	uv_timer_init(loop, &client->timer);
-	client->timer.data = client;
 	return client;
-}
-
-/* curl closes what is idle without telling of it: the sockets are forgotten first. */
-static void close_multi(struct client *client)
-{
-	curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, NULL);
-	curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, NULL);
-	while (client->watches)
-		watch_close(client->watches);
-	uv_timer_stop(&client->timer);
-	curl_multi_cleanup(client->multi);
 }
 
 void client_disconnect(struct client *client)
 {
-	CURLM *multi = new_multi(client);
+	struct vigie_curl_loop *curl = vigie_curl_loop_new(client->loop, on_curl_done);
 
-	if (!multi)
+	if (!curl)
 		return; /* the old connections are used until there is memory */
-	close_multi(client);
-	client->multi = multi;
-}
-
-static void on_client_closed(uv_handle_t *handle)
-{
-	struct client *client = handle->data;
-
-	vigie_kube_config_fini(&client->config);
-	free(client->token);
-	free(client);
+	vigie_curl_loop_close(client->curl);
+	client->curl = curl;
 }
 
 void client_close(struct client *client)
 {
-	close_multi(client);
-	uv_close((uv_handle_t *)&client->timer, on_client_closed);
+	vigie_curl_loop_close(client->curl);
+	vigie_kube_config_fini(&client->config);
+	free(client->token);
+	free(client);
 }
 
 void client_refresh_token(struct client *client)
@@ -453,7 +325,7 @@ struct client_request *client_get(struct client *client, const char *path, const
 	    !set_url(request, path))
 		goto fail;
 	set_options(request);
-	if (curl_multi_add_handle(client->multi, request->easy) == CURLM_OK)
+	if (curl_multi_add_handle(vigie_curl_loop_multi(client->curl), request->easy) == CURLM_OK)
 		return request;
 
 fail:

@@ -476,7 +476,6 @@ struct vigie_watcher *vigie_watcher_start(struct vigie_kube_config *config,
 		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 		return NULL;
 	}
-	curl_global_init(CURL_GLOBAL_DEFAULT);
 	pthread_mutex_init(&watcher->lock, NULL);
 	watcher->cluster = cluster;
 	watcher->warm_changes = vigie_cluster_changes(cluster); /* what was read from a warm file is in it */
