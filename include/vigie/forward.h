@@ -81,6 +81,7 @@ enum vigie_policy { VIGIE_POLICY_RANDOM, VIGIE_POLICY_ROUND_ROBIN, VIGIE_POLICY_
 struct vigie_forward_options {
 	enum vigie_policy policy;
 	bool force_tcp;
+	bool doh_get;          /* members by HTTPS are asked by GET, not by POST */
 	uint64_t expire;       /* an idle connection is closed after this */
 	uint64_t max_age;      /* a connection takes no new queries after this */
 	uint64_t read_timeout; /* how long the last reply is waited for; at most VIGIE_EXCHANGE_TOTAL_MS */

@@ -73,6 +73,19 @@ static enum vigie_status read_policy(struct reader *reader, const struct vigie_s
 				option->args[0].text);
 }
 
+static enum vigie_status read_doh_method(struct reader *reader, const struct vigie_statement *option)
+{
+	enum vigie_status status = vigie_statement_args(option, 1, 1, reader->error);
+
+	if (status)
+		return status;
+	reader->rule->options.doh_get = strcmp(option->args[0].text, "GET") == 0;
+	if (reader->rule->options.doh_get || strcmp(option->args[0].text, "POST") == 0)
+		return VIGIE_OK;
+	return vigie_word_error(reader->error, &option->args[0], "'doh_method' takes GET or POST, not '%s'",
+				option->args[0].text);
+}
+
 static enum vigie_status read_force_tcp(struct reader *reader, const struct vigie_statement *option)
 {
 	reader->rule->options.force_tcp = true;
@@ -339,9 +352,9 @@ static enum vigie_status read_one(struct reader *reader, const struct vigie_stat
 {
 	static const struct {
 		const char *name;
-		read_option *read; /* NULL: later */
+		read_option *read;
 	} options[] = {
-		{"doh_method", NULL},
+		{"doh_method", read_doh_method},
 		{"except", read_except},
 		{"expire", read_expire},
 		{"failfast_all_unhealthy_upstreams", read_failfast},
@@ -365,13 +378,8 @@ static enum vigie_status read_one(struct reader *reader, const struct vigie_stat
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
-		if (strcmp(option->name.text, options[i].name) != 0)
-			continue;
-		if (!options[i].read)
-			return vigie_word_error(reader->error, &option->name,
-						"option '%s' of 'forward' is not supported yet",
-						option->name.text);
-		return options[i].read(reader, option);
+		if (strcmp(option->name.text, options[i].name) == 0)
+			return options[i].read(reader, option);
 	}
 	return vigie_option_unknown(reader->statement, option, reader->error);
 }

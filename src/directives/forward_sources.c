@@ -47,9 +47,6 @@ static enum vigie_status read_source(struct forward_source *source, struct vigie
 {
 	const char *text = source->word->text;
 
-	if (strncmp(text, "https://", 8) == 0)
-		return vigie_word_error(error, source->word,
-					"upstream '%s': its transport is not supported yet", text);
 	if (vigie_target_from_text(&source->target, text) == VIGIE_OK) {
 		source->kind = FORWARD_ADDRESS;
 		return VIGIE_OK;

@@ -24,11 +24,12 @@ static const struct {
 	{"dns64", " allow_ipv4 prefix translate_all "},
 	{"errors", " consolidate stacktrace "},
 	{"file", " fallthrough reload reload_by_mtime upstream "},
-	{"forward", " except expire failfast_all_unhealthy_upstreams failover force_tcp health_check max_age "
-		    "max_concurrent max_connect_attempts "
-		    "max_fails max_idle_conns next next_on_nodata policy prefer_udp read_timeout resolver "
-		    "source_address tls "
-		    "tls_servername "},
+	{"forward",
+	 " doh_method except expire failfast_all_unhealthy_upstreams failover force_tcp health_check max_age "
+	 "max_concurrent max_connect_attempts "
+	 "max_fails max_idle_conns next next_on_nodata policy prefer_udp read_timeout resolver "
+	 "source_address tls "
+	 "tls_servername "},
 	{"header", " query response "},
 	{"health", " lameduck "},
 	{"hosts", " fallthrough fallthrough_unsupported no_reverse reload ttl "},
@@ -64,7 +65,7 @@ static const struct {
 	{"etcd", ": vigie does not read etcd"},
 	{"federation", ": CoreDNS dropped it in 1.7; the line can go"},
 	{"geoip", ": vigie reads no GeoIP database"},
-	{"grpc", ": vigie forwards by UDP, TCP and TLS, with 'forward'"},
+	{"grpc", ": vigie forwards by UDP, TCP, TLS and HTTPS, with 'forward'"},
 	{"grpc_server", ": vigie serves UDP, TCP and TLS"},
 	{"https", ": vigie serves UDP, TCP and TLS"},
 	{"https3", ": vigie serves UDP, TCP and TLS"},

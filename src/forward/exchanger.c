@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "datagram.h"
+#include "doh.h"
 #include "inflight.h"
 #include "stream.h"
 #include "vigie/answer.h"
@@ -45,6 +46,7 @@ struct vigie_exchanger {
 	struct queue impatient;
 	struct queue patient;
 	struct streams streams;
+	struct doh doh;
 	pthread_mutex_t lock;   /* of the box */
 	struct waiter *box;     /* those with a parcel, the last first */
 	struct waiter *arrived; /* taken out of the box, the first first; the thread's own */
@@ -56,17 +58,28 @@ static int net_send(void *net, struct attempt *attempt, bool again)
 {
 	struct vigie_exchanger *exchanger = net;
 
-	if (attempt->protocol == VIGIE_PROTOCOL_UDP)
+	switch (attempt->protocol) {
+	case VIGIE_PROTOCOL_UDP:
 		return datagram_send(exchanger->loop, attempt);
-	return stream_send(&exchanger->streams, attempt, again);
+	case VIGIE_PROTOCOL_HTTPS:
+		return doh_send(&exchanger->doh, attempt, again);
+	default:
+		return stream_send(&exchanger->streams, attempt, again);
+	}
 }
 
 static void net_drop(void *net, struct attempt *attempt)
 {
-	if (attempt->protocol == VIGIE_PROTOCOL_UDP)
+	switch (attempt->protocol) {
+	case VIGIE_PROTOCOL_UDP:
 		datagram_drop(attempt);
-	else
+		break;
+	case VIGIE_PROTOCOL_HTTPS:
+		doh_drop(attempt);
+		break;
+	default:
 		stream_drop(attempt);
+	}
 }
 
 static void on_due(uv_timer_t *timer)
@@ -285,7 +298,7 @@ struct vigie_exchanger *vigie_exchanger_new(uv_loop_t *loop)
 	if (!exchanger)
 		return NULL;
 	exchanger->loop = loop;
-	exchanger->streams.loop = loop;
+	exchanger->streams.loop = exchanger->doh.loop = loop;
 	if (uv_async_init(loop, &exchanger->parcels, on_parcels)) {
 		free(exchanger);
 		return NULL;
@@ -333,6 +346,7 @@ void vigie_exchanger_close(struct vigie_exchanger *exchanger)
 	dismiss(exchanger, &exchanger->impatient);
 	dismiss(exchanger, &exchanger->patient);
 	streams_close(&exchanger->streams);
+	doh_close(&exchanger->doh);
 	uv_close((uv_handle_t *)&exchanger->parcels, on_exchanger_closed);
 	uv_close((uv_handle_t *)&exchanger->hurry, on_exchanger_closed);
 }

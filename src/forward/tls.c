@@ -92,6 +92,20 @@ struct vigie_forward_tls *tls_settings_hold(struct vigie_forward_tls *settings)
 	return settings;
 }
 
+bool tls_settings_apply(const struct vigie_forward_tls *settings, void *context)
+{
+	SSL_CTX *from = settings->context;
+	X509 *certificate = SSL_CTX_get0_certificate(from);
+	STACK_OF(X509) *chain = NULL;
+
+	SSL_CTX_set1_cert_store(context, SSL_CTX_get_cert_store(from));
+	if (!certificate)
+		return true;
+	return SSL_CTX_use_certificate(context, certificate) == 1 &&
+	       SSL_CTX_use_PrivateKey(context, SSL_CTX_get0_privatekey(from)) == 1 &&
+	       SSL_CTX_get0_chain_certs(from, &chain) == 1 && SSL_CTX_set1_chain(context, chain) == 1;
+}
+
 void vigie_forward_tls_free(struct vigie_forward_tls *tls)
 {
 	if (!tls || atomic_fetch_sub(&tls->references, 1) != 1)

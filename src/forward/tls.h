@@ -9,6 +9,9 @@ struct tls;
 
 struct vigie_forward_tls *tls_settings_hold(struct vigie_forward_tls *settings);
 
+/* Makes another context, an OpenSSL SSL_CTX, show and expect the same. False when memory is out. */
+bool tls_settings_apply(const struct vigie_forward_tls *settings, void *context);
+
 enum tls_state { TLS_SHAKING, TLS_OPEN, TLS_FAILED };
 
 /* A client's side. The server must show a certificate for the upstream's server name, or the group's, or else

@@ -1,4 +1,4 @@
-"""HTTP/1.1 and HTTP/2 over TLS for the stub API server: one thread for each connection and for each request of HTTP/2.
+"""HTTP/1.1 and HTTP/2 over TLS for the stub API server and for DNS by HTTPS: one thread for each connection and for each request of HTTP/2.
 
 A server of its own, because the tests need to do what a good server cannot be brought to: cut a response anywhere,
 reset, say nothing, drip.
@@ -28,6 +28,7 @@ class Response:
     def __init__(self, path: str, headers: dict[str, str]):
         self.path = path
         self.headers = headers
+        self.body = b""  # of the request
         self.gone = threading.Event()
 
     def start(self, status: int, headers: dict[str, str] | None = None) -> None:
@@ -143,11 +144,14 @@ class _Connection2:
     def _take(self, event) -> None:
         if isinstance(event, h2.events.RequestReceived):
             headers = {name.lower(): value for name, value in event.headers}
-            response = self.responses[event.stream_id] = _Response2(headers[":path"], headers, self, event.stream_id)
-            threading.Thread(target=_run, args=(self.handler, response), daemon=True).start()
-        elif isinstance(event, (h2.events.StreamReset, h2.events.StreamEnded)):
-            if isinstance(event, h2.events.StreamReset) and event.stream_id in self.responses:
-                self.responses[event.stream_id].gone.set()
+            self.responses[event.stream_id] = _Response2(headers[":path"], headers, self, event.stream_id)
+        elif isinstance(event, h2.events.DataReceived):
+            self.responses[event.stream_id].body += event.data
+            self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, h2.events.StreamEnded):
+            threading.Thread(target=_run, args=(self.handler, self.responses[event.stream_id]), daemon=True).start()
+        elif isinstance(event, h2.events.StreamReset) and event.stream_id in self.responses:
+            self.responses[event.stream_id].gone.set()
 
 
 class _Response2(Response):
@@ -280,6 +284,10 @@ class HttpServer:
             request, *lines = head.decode().split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
             response = _Response1(request.split(" ")[1], headers, connection)
+            length = int(headers.get("content-length", 0))
+            while len(data) < length:
+                data += connection.recv(65536)
+            response.body, data = data[:length], data[length:]
             self.handler(response)
             if response.gone.is_set():
                 return

@@ -170,7 +170,7 @@ class Upstream:
             return packet[:2] + bytes([wire[2] | 2, wire[3]]) + b"\0\1" + bytes(6) + packet[12:behind]
         return packet[:2] + wire[2:12] + packet[12:behind] + wire[behind:]
 
-    def _answer(self, transport: str, packet: bytes) -> tuple[Reply, bytes | None]:
+    def respond(self, transport: str, packet: bytes) -> tuple[Reply, bytes | None]:
         query = dns.message.from_wire(packet)
         script = self._script(transport, query)
         if script.delay and self._stopping.wait(script.delay):
@@ -187,7 +187,7 @@ class Upstream:
         def one(packet: bytes, client) -> None:
             if packet[2] & 0x80:  # for the socket of a test that has ended, whose port this one has now
                 return
-            script, answer = self._answer("udp", packet)
+            script, answer = self.respond("udp", packet)
             if answer is None:
                 return
             for datagram in script.before:
@@ -235,7 +235,7 @@ class Upstream:
 
         def one(packet: bytes) -> None:
             nonlocal waiting
-            script, answer = self._answer(transport, packet)
+            script, answer = self.respond(transport, packet)
             with lock:
                 waiting -= 1
                 try:

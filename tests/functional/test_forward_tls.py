@@ -1,6 +1,5 @@
 """Upstreams by TLS: `tls://`, `tls` and `tls_servername` of `forward`."""
 import contextlib
-import subprocess
 
 import dns.message
 import dns.rcode
@@ -11,26 +10,6 @@ from vigie_process import addresses, refused_configuration
 
 NAME = "www.example.com."
 GOOD = Reply(f"{NAME} 60 IN A 192.0.2.80")
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    """A CA, a certificate for dns.example.com and 127.0.0.1, one for a client, and one that expired."""
-    folder = tmp_path_factory.mktemp("pki")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=ca")
-    (folder / "server.ext").write_text("subjectAltName=DNS:dns.example.com,IP:127.0.0.1\n")
-    (folder / "client.ext").write_text("extendedKeyUsage=clientAuth\n")
-    for name in ("server", "client"):
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-                "-extfile", f"{name}.ext", "-out", f"{name}.pem")
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "-1", "-extfile", "server.ext",
-            "-out", "expired.pem")
-    return folder
 
 
 @pytest.fixture
