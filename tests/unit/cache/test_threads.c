@@ -1,10 +1,12 @@
-/* Workers read and store at the same time, far beyond the budget: each answer that is found is whole, and the
- * one that belongs to its question. Run under ThreadSanitizer, too. */
+/* Workers read and store at the same time, far beyond the budget and CAPACITY, while others save and flush:
+ * each answer that is found is whole, and the one that belongs to its question. Run under ThreadSanitizer,
+ * too. */
 #include "reply.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <urcu-qsbr.h>
 
 #include "store.h"
@@ -13,8 +15,9 @@
 enum {
 	WORKERS = 3,
 	TURNS = 30000,
-	NAMES = 20000, /* some 3 MB in a store of 1 */
-	BATCH = 16     /* look-ups between two quiescent states, as of a worker */
+	NAMES = 20000,   /* some 3 MB in a store of 1 */
+	CAPACITY = 3000, /* some of which it has room for */
+	BATCH = 16       /* look-ups between two quiescent states, as of a worker */
 };
 
 #ifdef __SANITIZE_THREAD__
@@ -27,6 +30,10 @@ struct shared {
 	atomic_ulong found;
 	atomic_ulong wrong;
 	atomic_uint seed;
+	atomic_bool ended; /* the workers have */
+	unsigned saved;
+	unsigned flushed;
+	char path[64];
 };
 
 /* liburcu is not instrumented: tells ThreadSanitizer what segment.c takes from it. */
@@ -95,24 +102,64 @@ static void *work(void *argument)
 	return NULL;
 }
 
+static bool is_even(void *argument, const struct vigie_cached *cached)
+{
+	struct shared *shared = argument;
+
+	shared->flushed += cached->hash % 2 == 0;
+	return cached->hash % 2 == 0;
+}
+
+/* What the main thread and libuv's pool do meanwhile. */
+static void *disturb(void *argument)
+{
+	struct shared *shared = argument;
+	struct vigie_error error;
+	size_t cursor;
+
+	rcu_register_thread();
+	do {
+		cursor = 0;
+		while (vigie_cache_flush(shared->cache, &cursor, is_even, shared))
+			pass_quiescent_state(shared->cache);
+		rcu_thread_offline();
+		shared->saved += vigie_cache_save(shared->cache, shared->path, &error) == VIGIE_OK;
+		rcu_thread_online();
+	} while (!atomic_load(&shared->ended));
+	rcu_unregister_thread();
+	return NULL;
+}
+
 static void test_workers(void **state)
 {
 	struct shared shared = {.cache = vigie_cache_new(VIGIE_CACHE_BUDGET_MIN)};
 	struct vigie_cache_count count;
 	pthread_t workers[WORKERS];
+	pthread_t disturber;
+	struct vigie_error error;
+	size_t loaded;
 
 	vigie_hash_init();
 	assert_non_null(shared.cache);
 	shared.part = vigie_cache_part_acquire(shared.cache, 1);
+	assert_int_equal(vigie_cache_part_limit(shared.cache, shared.part, true, CAPACITY), VIGIE_OK);
+	snprintf(shared.path, sizeof(shared.path), "/tmp/vigie-threads-%d", (int)getpid());
+	assert_int_equal(pthread_create(&disturber, NULL, disturb, &shared), 0);
 	for (int i = 0; i < WORKERS; i++)
 		assert_int_equal(pthread_create(&workers[i], NULL, work, &shared), 0);
 	for (int i = 0; i < WORKERS; i++)
 		pthread_join(workers[i], NULL);
+	atomic_store(&shared.ended, true);
+	pthread_join(disturber, NULL);
 	assert_int_equal(atomic_load(&shared.wrong), 0);
-	assert_true(atomic_load(&shared.found) > TURNS / 2);
+	assert_true(atomic_load(&shared.found) > TURNS / 4);
 	vigie_cache_count(shared.cache, &count);
 	assert_true(count.bytes <= count.budget);
 	assert_true(count.evicted > 0);
+	assert_true(count.entries[VIGIE_CACHED_ANSWER] <= CAPACITY);
+	assert_true(shared.saved > 0 && shared.flushed > 0);
+	assert_int_equal(vigie_cache_load(shared.cache, shared.path, &loaded, &error), VIGIE_OK);
+	unlink(shared.path);
 	vigie_cache_part_release(shared.cache, shared.part);
 	vigie_cache_free(shared.cache);
 }
