@@ -161,7 +161,9 @@ static void evict(struct vigie_cache *cache, struct shard *shard, enum class cla
 		if (cached->dead)
 			continue;
 		frequency = __atomic_load_n(&cached->frequency, __ATOMIC_RELAXED);
-		if (frequency > least &&
+		/* What comes from the small queue was not counted down before; it is once it is in the other.
+		 */
+		if (frequency > (from_small ? 0 : least) &&
 		    promote(cache, shard, cached, from_small ? 0 : (uint8_t)(frequency - 1)))
 			continue;
 		vigie_segment_evict(cache, shard, cached);
@@ -204,5 +206,8 @@ struct vigie_cached *vigie_segment_room(struct vigie_cache *cache, struct shard 
 
 	if (!segments->youngest || SEGMENT_SIZE - segments->youngest->used < size)
 		make_space(cache, shard, class);
+	/* The last free segment is for what is moved when there is to be room again. */
+	if (shard->free.count <= 1 && (!segments->youngest || SEGMENT_SIZE - segments->youngest->used < size))
+		return NULL;
 	return take_room(shard, segments, size);
 }
