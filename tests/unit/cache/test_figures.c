@@ -46,7 +46,7 @@ static int setup(void **state)
 {
 	rcu_register_thread();
 	vigie_hash_init();
-	cache = vigie_cache_new(number("BUDGET_MIB", 16) << 20);
+	cache = vigie_cache_new(number("BUDGET_MIB", 24) << 20);
 	assert_non_null(cache);
 	part = vigie_cache_part_acquire(cache, 1);
 	assert_non_null(part);
