@@ -109,10 +109,8 @@ static enum vigie_status serve(struct life *life, const struct flags *flags,
 	uv_signal_start(&life->reload, on_reload, SIGUSR1);
 	vigie_server_set_source(life->server, flags_corefile(flags), flags->port);
 	if (!flags->quiet) {
-		static const char version[] = "vigie-" VIGIE_VERSION "\n";
-
 		vigie_server_print(life->server);
-		vigie_log_lines(version, sizeof(version) - 1);
+		vigie_log_plain("vigie-%s", VIGIE_VERSION);
 	}
 	rcu_thread_offline();
 	uv_run(&life->loop, UV_RUN_DEFAULT);
@@ -130,6 +128,7 @@ static int run(const struct flags *flags)
 	struct life life = {0};
 	enum vigie_status status = VIGIE_ENOMEM;
 
+	vigie_log_set_json(flags->log_json);
 	if (!arena || uv_loop_init(&life.loop) || vigie_log_start())
 		goto done;
 	status = vigie_corefile_read(&corefile, arena, flags_corefile(flags), flags->port, &error);
@@ -142,7 +141,9 @@ static int run(const struct flags *flags)
 done:
 	vigie_log_stop();
 	vigie_arena_free(arena);
-	if (status)
+	if (status && flags->log_json)
+		vigie_log(VIGIE_LOG_FATAL, NULL, "%s", error.text);
+	else if (status)
 		fprintf(stderr, "vigie: %s\n", error.text);
 	return status ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -30,7 +30,7 @@ suite() {
 }
 
 format() {
-	git ls-files -z '*.c' '*.h' | xargs -0 clang-format-14 --dry-run -Werror
+	find include src tests -name '*.[ch]' -print0 | xargs -0 clang-format-14 --dry-run -Werror
 }
 
 # unit DIR ARGUMENTS…

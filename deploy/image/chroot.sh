@@ -19,7 +19,7 @@ work=$(mktemp -d /var/tmp/vigie-chroot.XXXXXX)
 root=$work/root
 address=10.96.0.24 # of web.shop in zones/demo-cluster.json
 clean_up() {
-	umount -l "$root/proc" 2>/dev/null || true
+	umount -R -l "$root" 2>/dev/null || true
 	[ -z "$(jobs -p)" ] || kill $(jobs -p) 2>/dev/null || true
 	wait
 	rm -rf --one-file-system "$work"
@@ -48,9 +48,11 @@ bare_debian() {
 		rm -rf "$root"
 	fi
 	mkdir -p "$root"
+	mount --bind "$root" "$root" # a root that is a mount point, as a machine's is: `ip netns exec` needs it
 	tar -C "$root" -xf "$base"
 	cp /etc/resolv.conf "$root/etc/resolv.conf"
 	mount -t proc proc "$root/proc"
+	mount -t sysfs sysfs "$root/sys"
 	mkdir "$root/src"
 	git ls-files -z --cached --others --exclude-standard | xargs -0 tar -cf - | tar -C "$root/src" -xf -
 }
@@ -177,7 +179,9 @@ case ${1:-} in
 "") ;;
 tests)
 	say "tests/run.sh"
-	inside /elsewhere/tests/run.sh | tail -n 12
+	way=() # this machine's own to the Python packages, where it has one
+	[ -z "${PIP_CERT:-}" ] || { cp "$PIP_CERT" "$root/etc/pip-ca.crt" && way+=(PIP_CERT=/etc/pip-ca.crt); }
+	inside "${way[@]}" /elsewhere/tests/run.sh
 	;;
 *) archive "$root/out" >"$1" ;;
 esac

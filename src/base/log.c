@@ -2,18 +2,14 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "log_line.h"
 #include "log_writer.h"
 
 static atomic_int lowest = VIGIE_LOG_INFO;
-
-static const char *const level_text[] = {
-	[VIGIE_LOG_DEBUG] = "DEBUG", [VIGIE_LOG_INFO] = "INFO",   [VIGIE_LOG_WARNING] = "WARNING",
-	[VIGIE_LOG_ERROR] = "ERROR", [VIGIE_LOG_FATAL] = "FATAL",
-};
 
 void vigie_log_set_level(enum vigie_log_level level)
 {
@@ -36,28 +32,37 @@ void vigie_log_lines(const char *lines, size_t length)
 
 void vigie_log(enum vigie_log_level level, const char *component, const char *format, ...)
 {
+	char text[VIGIE_LOG_LINE_MAX];
 	char line[VIGIE_LOG_LINE_MAX];
-	size_t length;
 	va_list args;
 	int wrote;
 
 	if ((int)level < atomic_load_explicit(&lowest, memory_order_relaxed))
 		return;
-	length = (size_t)snprintf(line, sizeof(line), "[%s] %s%s%s", level_text[level],
-				  component ? "plugin/" : "", component ? component : "",
-				  component ? ": " : "");
 	va_start(args, format);
-	wrote = vsnprintf(line + length, sizeof(line) - length, format, args);
+	wrote = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (wrote >= 0)
+		vigie_log_lines(line, log_line(line, level, component, text));
+}
+
+void vigie_log_plain(const char *format, ...)
+{
+	char text[VIGIE_LOG_LINE_MAX];
+	size_t length;
+	va_list args;
+	int wrote;
+
+	va_start(args, format);
+	wrote = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	if (wrote < 0)
 		return;
-	length += (size_t)wrote;
-	if (length > sizeof(line) - 1)
-		length = sizeof(line) - 1;
-	for (size_t i = 0; i < length; i++) {
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-			line[i] = '?'; /* a name from the network must not forge a line or move a cursor */
+	if (vigie_log_is_json()) {
+		vigie_log(VIGIE_LOG_INFO, NULL, "%s", text);
+		return;
 	}
-	line[length++] = '\n';
-	vigie_log_lines(line, length);
+	length = strlen(text);
+	text[length] = '\n'; /* in the place of the terminator */
+	vigie_log_lines(text, length + 1);
 }

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vigie/log.h"
+#include "log_line.h"
 
 /* A ring of bytes with one thread that fills it and one, the writer, that empties it. Whole lines only. */
 struct ring {
@@ -200,15 +200,15 @@ static void tell_lost(void)
 {
 	uint_fast64_t now = atomic_load(&lost);
 	struct iovec part;
-	char line[128];
+	char text[128];
+	char line[VIGIE_LOG_LINE_MAX];
 
 	if (now == told)
 		return;
+	snprintf(text, sizeof(text), "%llu log lines were lost: standard output is full or too slow",
+		 (unsigned long long)(now - told));
 	part.iov_base = line;
-	part.iov_len =
-		(size_t)snprintf(line, sizeof(line),
-				 "[WARNING] %llu log lines were lost: standard output is full or too slow\n",
-				 (unsigned long long)(now - told));
+	part.iov_len = log_line(line, VIGIE_LOG_WARNING, NULL, text);
 	if (write_all(&part, 1))
 		told = now;
 }

@@ -14,13 +14,14 @@ const char flags_usage[] =
 	"  -conf FILE      Corefile to load (default: ./Corefile, then /etc/vigie/Corefile)\n"
 	"  -dns.port PORT  port of server blocks that name none (default 53)\n"
 	"  -p PORT         the same\n"
+	"  -log-format F   text, or json: each line of the log is an object (default text)\n"
 	"  -pidfile FILE   write the process id to a file\n"
 	"  -plugins        list the directives that a Corefile may hold, and exit\n"
 	"  -quiet          do not print what is served\n"
 	"  -version        print the version, and exit\n"
 	"  -h              print this text, and exit\n";
 
-enum kind { KIND_TEXT, KIND_PORT, KIND_BOOL };
+enum kind { KIND_TEXT, KIND_PORT, KIND_BOOL, KIND_FORMAT };
 
 struct flag {
 	const char *name;
@@ -31,6 +32,7 @@ struct flag {
 static const struct flag known[] = {
 	{"conf", KIND_TEXT, offsetof(struct flags, conf)},
 	{"dns.port", KIND_PORT, offsetof(struct flags, port)},
+	{"log-format", KIND_FORMAT, offsetof(struct flags, log_json)},
 	{"p", KIND_PORT, offsetof(struct flags, port)},
 	{"pidfile", KIND_TEXT, offsetof(struct flags, pidfile)},
 	{"plugins", KIND_BOOL, offsetof(struct flags, plugins)},
@@ -76,6 +78,12 @@ static enum vigie_status set_bool(bool *flag, const char *value)
 	return *flag || is_one_of(value, no) ? VIGIE_OK : VIGIE_EINVAL;
 }
 
+static enum vigie_status set_format(bool *json, const char *value)
+{
+	*json = strcmp(value, "json") == 0;
+	return *json || strcmp(value, "text") == 0 ? VIGIE_OK : VIGIE_EINVAL;
+}
+
 static enum vigie_status set(struct flags *flags, const struct flag *flag, const char *value)
 {
 	void *field = (char *)flags + flag->offset;
@@ -85,6 +93,8 @@ static enum vigie_status set(struct flags *flags, const struct flag *flag, const
 		return set_port(field, value);
 	case KIND_BOOL:
 		return set_bool(field, value);
+	case KIND_FORMAT:
+		return set_format(field, value);
 	case KIND_TEXT:
 		*(const char **)field = value;
 		return VIGIE_OK;

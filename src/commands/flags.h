@@ -1,4 +1,5 @@
-/* The command line: CoreDNS' flags, as Go's flag package reads them: -x v, -x=v, one or two dashes. */
+/* The command line: CoreDNS' flags and -log-format, as Go's flag package reads them: -x v, -x=v, one or two
+ * dashes. */
 #ifndef VIGIE_COMMANDS_FLAGS_H
 #define VIGIE_COMMANDS_FLAGS_H
 
@@ -12,6 +13,7 @@ struct flags {
 	const char *pidfile;
 	uint16_t port;
 	bool quiet;
+	bool log_json; /* log lines are JSON objects */
 	bool version;
 	bool plugins;
 	bool help;

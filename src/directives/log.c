@@ -103,7 +103,6 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 static void answered(void *instance, struct vigie_request *request)
 {
 	const struct log *log = instance;
-	char line[VIGIE_LOG_LINE_MAX];
 
 	if (request->silent || request->channel == VIGIE_CHANNEL_INTERNAL ||
 	    vigie_log_level() > VIGIE_LOG_INFO)
@@ -114,7 +113,7 @@ static void answered(void *instance, struct vigie_request *request)
 		if (!vigie_name_is_below(&request->query->name, &rule->scope))
 			continue;
 		if (rule->classes[log_class(request->answer)])
-			vigie_log_lines(line, log_format_write(rule->format, request, line));
+			log_format_write(rule->format, request);
 		return;
 	}
 }

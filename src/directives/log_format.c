@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "vigie/clock.h"
 #include "vigie/log.h"
@@ -277,7 +276,7 @@ static char *expand(struct vigie_arena *arena, const char *text)
 
 const struct log_format *log_format_new(struct vigie_arena *arena, const char *text)
 {
-	const char *expanded = expand(arena, text ? text : "{common}");
+	const char *expanded = expand(arena, text ? text : vigie_log_is_json() ? "{json}" : "{common}");
 	struct log_format *format;
 	size_t braces = 0;
 
@@ -324,13 +323,10 @@ static void put_quoted(struct line *line, const char *key, const struct vigie_re
 
 static void write_json(struct line *line, const struct vigie_request *request)
 {
-	time_t now = (time_t)vigie_clock_wall();
-	struct tm tm;
-	char when[32] = "";
+	char when[VIGIE_LOG_TIME_TEXT];
 
-	if (gmtime_r(&now, &tm))
-		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	put(line, "{\"time\":\"%s\",\"level\":\"info\",\"msg\":\"query\"", when);
+	put(line, "{\"time\":\"%s\",\"level\":\"info\",\"plugin\":\"log\",\"msg\":\"query\"",
+	    vigie_log_time(when));
 	put_quoted(line, "remote", request, put_remote);
 	put(line, ",\"port\":%u", ntohs(((const struct sockaddr_in *)request->client)->sin_port));
 	put(line, ",\"id\":%u", request->query->id);
@@ -346,20 +342,21 @@ static void write_json(struct line *line, const struct vigie_request *request)
 	    request->answer->length + (request->query->edns ? OPT_SIZE : 0), duration(request));
 }
 
-size_t log_format_write(const struct log_format *format, const struct vigie_request *request, char *text)
+void log_format_write(const struct log_format *format, const struct vigie_request *request)
 {
+	char text[VIGIE_LOG_LINE_MAX];
 	struct line line = {.text = text};
 
 	if (format->json) {
 		write_json(&line, request);
-	} else {
-		put(&line, "[INFO] ");
-		for (size_t i = 0; i < format->count; i++) {
-			put(&line, "%.*s", format->pieces[i].length, format->pieces[i].literal);
-			if (format->pieces[i].put)
-				format->pieces[i].put(&line, request);
-		}
+		text[line.length++] = '\n';
+		vigie_log_lines(text, line.length);
+		return;
 	}
-	text[line.length++] = '\n';
-	return line.length;
+	for (size_t i = 0; i < format->count; i++) {
+		put(&line, "%.*s", format->pieces[i].length, format->pieces[i].literal);
+		if (format->pieces[i].put)
+			format->pieces[i].put(&line, request);
+	}
+	vigie_log(VIGIE_LOG_INFO, vigie_log_is_json() ? "log" : NULL, "%.*s", (int)line.length, text);
 }

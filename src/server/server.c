@@ -257,13 +257,10 @@ void vigie_server_print(const struct vigie_server *server)
 		const struct vigie_server_block *source = server->current->blocks[b]->setup.source;
 
 		for (size_t k = 0; k < source->key_count; k++) {
-			char line[VIGIE_NAME_TEXT_MAX + 8];
 			char text[VIGIE_NAME_TEXT_MAX];
-			int length = snprintf(line, sizeof(line), "%s:%u\n",
-					      vigie_name_to_text(source->keys[k].zone.bytes, text),
-					      source->keys[k].port);
 
-			vigie_log_lines(line, (size_t)length);
+			vigie_log_plain("%s:%u", vigie_name_to_text(source->keys[k].zone.bytes, text),
+					source->keys[k].port);
 		}
 	}
 }

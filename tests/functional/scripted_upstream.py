@@ -205,6 +205,8 @@ class Upstream:
                 packet, client = self._udp.recvfrom(65535)
             except TimeoutError:
                 continue
+            if len(packet) > 2 and packet[2] & 0x80:
+                continue  # an answer: somebody else's stray, or a forger's who tries all ports of this machine
             self.sources.append(client[:2])
             self._spawn(one, packet, client)
 

@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -67,6 +68,33 @@ def test_json(start, snapshot):
     assert line["rcode"] == "NXDOMAIN" and line["remote"] == "127.0.0.1" and line["type"] == "A"
     assert line["name"] == 'we\\"ird\\\\.\\007.cluster.local.'
     assert line["duration"] < 20 and line["size"] == 41
+
+
+def test_json_for_every_line(start, snapshot, tmp_path):
+    """-log-format json: what is served, queries in each format, errors, warnings, a refused reload, the end."""
+    corefile_text = corefile(snapshot, 'log cluster.local\n\tlog . "{name} \\"{type}\\""\n\terrors {\n\t\tstacktrace\n\t}\n'
+                                       "\tforward . 127.0.0.1:1")
+    vigie = start(corefile_text, arguments=["-log-format", "json"])
+    vigie.ask(WEB)
+    assert vigie.ask("www.example.com.").rcode() == 2
+    vigie.corefile.write_text("bogus {")
+    vigie.process.send_signal(signal.SIGUSR1)
+    vigie.wait_for_log("reload failed")
+    vigie.stop()
+    lines = [json.loads(line) for line in vigie.log().splitlines()]
+    for line in lines:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line["time"])
+    said = {(line["level"], line.get("plugin"), line["msg"].split(":")[0]) for line in lines}
+    assert {("info", None, "."), ("info", "log", "query"), ("info", "log", 'www.example.com. "A"'),
+            ("error", "errors", "2 www.example.com. A"), ("error", "reload", "Corefile changed but reload failed")} <= said
+    assert any(line["level"] == "warning" and "stacktrace" in line["msg"] for line in lines)
+    assert [line["name"] for line in lines if line["msg"] == "query"] == [WEB]
+
+
+def test_a_refused_configuration_in_json(tmp_path):
+    log = refused_configuration(tmp_path, ".:5399 {\n\tbogus\n}\n", arguments=["-log-format", "json"])
+    line = json.loads(log)
+    assert line["level"] == "fatal" and line["msg"] == f"{tmp_path}/Corefile:2: unknown directive 'bogus'"
 
 
 @pytest.mark.parametrize("classes, expected", [

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "vigie/clock.h"
+
 enum {
 	LINE_BYTES = 2048 /* the longest line, with its end */
 };
@@ -63,6 +65,41 @@ static void test_shape(void **state)
 	assert_string_equal(written(), "[ERROR] 100%\n");
 	vigie_log(VIGIE_LOG_FATAL, NULL, "over");
 	assert_string_equal(written(), "[FATAL] over\n");
+}
+
+static uint64_t no_ms(void)
+{
+	return 0;
+}
+
+static int64_t first_day(void)
+{
+	return 86399;
+}
+
+static void test_json(void **state)
+{
+	char text[2 * LINE_BYTES];
+	const char *line;
+
+	vigie_log_set_json(true);
+	vigie_clock_set(no_ms, first_day);
+	vigie_log(VIGIE_LOG_WARNING, "errors", "a \"b\\c\" \n \xc3\xa9");
+	assert_string_equal(written(), "{\"time\":\"1970-01-01T23:59:59Z\",\"level\":\"warning\",\"plugin\":"
+				       "\"errors\",\"msg\":\"a \\\"b\\\\c\\\" ? \\u00c3\\u00a9\"}\n");
+	vigie_log_plain("%s:%d", ".", 53);
+	assert_string_equal(written(),
+			    "{\"time\":\"1970-01-01T23:59:59Z\",\"level\":\"info\",\"msg\":\".:53\"}\n");
+	memset(text, 0xff, sizeof(text) - 1); /* a line that is cut is an object, too */
+	text[sizeof(text) - 1] = 0;
+	vigie_log(VIGIE_LOG_INFO, NULL, "%s", text);
+	line = written();
+	assert_in_range(strlen(line), LINE_BYTES - 8, LINE_BYTES);
+	assert_string_equal(line + strlen(line) - 9, "\\u00ff\"}\n");
+	vigie_clock_set(NULL, NULL);
+	vigie_log_set_json(false);
+	vigie_log_plain("%s:%d", ".", 53);
+	assert_string_equal(written(), ".:53\n");
 }
 
 static void test_level(void **state)
@@ -219,6 +256,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_shape, capture, release),
+		cmocka_unit_test_setup_teardown(test_json, capture, release),
 		cmocka_unit_test_setup_teardown(test_level, capture, release),
 		cmocka_unit_test_setup_teardown(test_control_characters, capture, release),
 		cmocka_unit_test_setup_teardown(test_long_lines, capture, release),

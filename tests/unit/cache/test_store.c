@@ -235,7 +235,7 @@ static void test_flood(void **state)
 			store_address(name, i);
 		else
 			store_denial(name);
-		snprintf(name, sizeof(name), "hot-%u.example.org.", i % 100);
+		snprintf(name, sizeof(name), "hot-%u.example.org.", i / 50 % 100);
 		if (i % 50 == 0 && !is_held(name))
 			lost++;
 		if (i % 100 == 0)
@@ -244,6 +244,37 @@ static void test_flood(void **state)
 	assert_int_equal(lost, 0);
 	assert_false(is_held("cold-1.example.org."));
 	assert_true(is_held("cold-149999.example.org."));
+}
+
+/* A reader that stays keeps what was evicted from being written again: new answers are refused then, and what
+ * is asked for is not lost for want of room to keep it in. */
+static void test_slow_reader(void **state)
+{
+	unsigned first = 0, refused = 0;
+	char name[64];
+
+	for (unsigned i = 0; i < 10000; i++) {
+		snprintf(name, sizeof(name), "hot-%u.example.org.", i);
+		store_address(name, i);
+		for (unsigned reads = 0; i % 2 && reads < 3; reads++)
+			assert_true(is_held(name));
+	}
+	rcu_quiescent_state();
+	rcu_barrier();
+	while (snprintf(name, sizeof(name), "hot-%u.example.org.", 2 * first + 1) && !is_held(name))
+		first++;
+	for (unsigned i = 0; i < 100000; i++) {
+		snprintf(name, sizeof(name), "cold-%u.example.org.", i);
+		reply_begin(&reply, name, VIGIE_TYPE_A, "", VIGIE_MESSAGE_MAX);
+		reply_address(&reply, name, 60, i);
+		reply_classify(&reply);
+		refused += vigie_cache_put(cache, part, &reply.answer, &reply.shape, 60, 1000) != VIGIE_OK;
+	}
+	assert_true(refused > 0);
+	for (unsigned i = first; i < 5000; i++) {
+		snprintf(name, sizeof(name), "hot-%u.example.org.", 2 * i + 1);
+		assert_true(is_held(name));
+	}
 }
 
 /* What nobody asks for goes though it once was asked for. */
@@ -400,6 +431,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_is_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_negative_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ghost, setup, teardown),

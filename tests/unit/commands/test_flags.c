@@ -51,7 +51,18 @@ static void test_defaults(void **state)
 	assert_null(flags.conf);
 	assert_null(flags.pidfile);
 	assert_int_equal(flags.port, 53);
-	assert_false(flags.quiet || flags.version || flags.plugins || flags.help);
+	assert_false(flags.log_json || flags.quiet || flags.version || flags.plugins || flags.help);
+}
+
+static void test_log_format(void **state)
+{
+	struct flags flags;
+
+	good(&flags, "-log-format json");
+	assert_true(flags.log_json);
+	good(&flags, "--log-format=text");
+	assert_false(flags.log_json);
+	bad("-log-format xml", "flag '-log-format' does not take 'xml'");
 }
 
 static void test_forms(void **state)
@@ -137,9 +148,10 @@ static void test_usage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_forms),
-		cmocka_unit_test(test_booleans), cmocka_unit_test(test_ports),
-		cmocka_unit_test(test_mistakes), cmocka_unit_test(test_usage),
+		cmocka_unit_test(test_defaults),   cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_log_format), cmocka_unit_test(test_booleans),
+		cmocka_unit_test(test_ports),      cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_usage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
