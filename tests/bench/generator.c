@@ -12,7 +12,8 @@
  *     -t                            by TCP
  *     -g                            UDP: several queries by one system call, to flood a server
  *     -w MS                         count the answers that took longer than this as slow, and wait for the
- * last ones: for as long as any other, 5 s instead of 1 s */
+ * last ones: for as long as any other, 5 s instead of 1 s
+ *     -l MS                         an answer that takes longer is lost (1000) */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@
 
 enum {
 	EVENTS = 64,
-	EXPIRE_NS = 250000000,
+	EXPIRE_NS = 50000000,
 	MOMENT_NS = 100000,
 	SLOW_PATIENCE_NS = 5000000000,
 	BURST = 8 /* queries of one client at once when the rate is behind */
@@ -43,7 +44,7 @@ static void usage(void)
 {
 	fprintf(stderr,
 		"usage: generator [-a ADDRESS] [-p PORT] [-s SECONDS | -n COUNT] [-c CLIENTS] [-q IN_FLIGHT] "
-		"[-r RATE] [-b FIRST:COUNT] [-t] [-g] [-w MS] FILE\n");
+		"[-r RATE] [-b FIRST:COUNT] [-t] [-g] [-w MS] [-l MS] FILE\n");
 	exit(2);
 }
 
@@ -54,7 +55,7 @@ static double read_options(int argc, char **argv)
 	int option;
 
 	run.server.sin_port = htons(53);
-	while ((option = getopt(argc, argv, "a:p:s:n:c:q:r:b:tgw:")) != -1) {
+	while ((option = getopt(argc, argv, "a:p:s:n:c:q:r:b:tgw:l:")) != -1) {
 		switch (option) {
 		case 'a':
 			address = optarg;
@@ -90,6 +91,9 @@ static double read_options(int argc, char **argv)
 		case 'w':
 			run.tally.slow_ns = (uint64_t)(atof(optarg) * 1e6);
 			run.patience_ns = SLOW_PATIENCE_NS;
+			break;
+		case 'l':
+			run.patience_ns = (uint64_t)(atof(optarg) * 1e6);
 			break;
 		default:
 			usage();

@@ -109,7 +109,7 @@ def _row(what: str, run: dict, wanted: str) -> list[str]:
 def overload(arguments: argparse.Namespace) -> list[list[str]]:
     out = [["load", "asked/s", "answered/s", "% answered", "p50 ms", "p99 ms", "CPU µs/answer", "% of a CPU: vigie",
             "generator", "what it is to show"]]
-    many = ["-c", "2048", "-q", "64", "-w", str(PATIENCE_MS), "-b", "2:64"]
+    many = ["-c", "2048", "-q", "64", "-l", str(PATIENCE_MS), "-b", "2:64"]
     with serving(arguments, arguments.services) as study:
         questions = study.vigie.cluster.write_questions("clusterip")
         study.ask(questions)
@@ -118,10 +118,10 @@ def overload(arguments: argparse.Namespace) -> list[list[str]]:
         out.append(_row("3 × that", study.ask(questions, "-g", "-r", str(3 * peak["qps"]), *many),
                         "at least 95 % of the answers, none old"))
         rate = peak["qps"] / 4
-        others = ["-c", "20", "-q", "64", "-w", str(PATIENCE_MS), "-b", "100:20", "-r", str(rate)]
+        others = ["-c", "20", "-q", "64", "-l", str(PATIENCE_MS), "-b", "100:20", "-r", str(rate)]
         out.append(_row("20 clients, a quarter of it", study.ask(questions, *others), ""))
         # Its share is a twentieth of the saturation: it asks for twenty times as much.
-        greedy = study.start(questions, "-g", "-c", "1024", "-q", "64", "-w", str(PATIENCE_MS), "-b", "99:1", "-r",
+        greedy = study.start(questions, "-g", "-c", "1024", "-q", "64", "-l", str(PATIENCE_MS), "-b", "99:1", "-r",
                              str(peak["qps"]))
         out.append(_row("beside one at 20 × its share", study.ask(questions, *others), "they are answered"))
         study.end(greedy)
