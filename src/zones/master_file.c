@@ -1,5 +1,5 @@
 /* Master files (RFC 1035 section 5). ldns reads the records; the directives, and what it does not read, are
- * handled here: $INCLUDE, a relative $ORIGIN, a TTL behind the class. */
+ * handled here: $INCLUDE, $GENERATE, a relative $ORIGIN, a TTL behind the class. */
 #include <ctype.h>
 #include <errno.h>
 #include <ldns/ldns.h>
@@ -9,15 +9,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "generate.h"
 #include "vigie/buffer.h"
 #include "vigie/log.h"
 #include "zone.h"
 
 enum {
-	DEFAULT_TTL = 3600,  /* seconds, before any TTL was given */
-	QUOTE_MAX = 60,      /* bytes of a line that an error quotes */
-	ENTRY_MAX = 1 << 18, /* bytes of an entry, with the comments before it, that is looked at again */
-	GAP_MAX = 64         /* bytes of white space between a class and a TTL */
+	DEFAULT_TTL = 3600,   /* seconds, before any TTL was given */
+	QUOTE_MAX = 60,       /* bytes of a line that an error quotes */
+	ENTRY_MAX = 1 << 18,  /* bytes of an entry, with the comments before it, that is looked at again */
+	GENERATED_MAX = 4096, /* bytes of a line that $GENERATE makes */
+	GAP_MAX = 64          /* bytes of white space between a class and a TTL */
 };
 
 /* What all files of one zone have in common. */
@@ -248,16 +250,13 @@ static bool swap_class_and_ttl(struct source *source)
 	return true;
 }
 
-/* Reads a record that ldns refused once more, with its class behind its TTL. */
-static ldns_status read_swapped(struct source *source, ldns_rr **rr)
+/* Reads a record from a text that is not the file's. */
+static ldns_status read_text(struct source *source, char *text, size_t length, ldns_rr **rr)
 {
-	ldns_status result = LDNS_STATUS_SYNTAX_ERR;
-	FILE *stream;
+	FILE *stream = fmemopen(text, length, "r");
+	ldns_status result;
 	int line = 0;
 
-	if (source->end - source->begin > ENTRY_MAX || !swap_class_and_ttl(source))
-		return result;
-	stream = fmemopen(source->text.data, source->text.length, "r");
 	if (!stream)
 		return LDNS_STATUS_MEM_ERR;
 	do {
@@ -266,6 +265,14 @@ static ldns_status read_swapped(struct source *source, ldns_rr **rr)
 	} while (result == LDNS_STATUS_SYNTAX_EMPTY && !feof(stream)); /* comments before it */
 	fclose(stream);
 	return result;
+}
+
+/* Reads a record that ldns refused once more, with its class behind its TTL. */
+static ldns_status read_swapped(struct source *source, ldns_rr **rr)
+{
+	if (source->end - source->begin > ENTRY_MAX || !swap_class_and_ttl(source))
+		return LDNS_STATUS_SYNTAX_ERR;
+	return read_text(source, (char *)source->text.data, source->text.length, rr);
 }
 
 static enum vigie_status add_record(struct source *source, const ldns_rr *rr)
@@ -313,6 +320,50 @@ static enum vigie_status add_record(struct source *source, const ldns_rr *rr)
 	}
 }
 
+/* Whether the entry is a $GENERATE; `text` is behind the word then. */
+static bool is_generate(struct source *source, const char **text, size_t *length)
+{
+	static const char directive[] = "$GENERATE";
+	const char *word;
+	size_t word_length;
+
+	*text = entry_text(source, length);
+	return next_word(text, length, &word, &word_length) && word_length == strlen(directive) &&
+	       strncasecmp(word, directive, word_length) == 0;
+}
+
+static enum vigie_status generate(struct source *source, const char *text, size_t length)
+{
+	char pattern[GENERATED_MAX];
+	char line[GENERATED_MAX];
+	struct generate all;
+	const char *wrong;
+	enum vigie_status status = VIGIE_OK;
+
+	if (length > sizeof(pattern))
+		return fail(source, "the line is too long");
+	memcpy(pattern, text, length); /* an error quotes the entry, which is fetched again for that */
+	wrong = generate_begin(&all, pattern, length);
+	while (!wrong && !status && generate_more(&all)) {
+		ldns_rr *rr = NULL;
+		ldns_status result;
+
+		wrong = generate_next(&all, line, sizeof(line));
+		if (wrong)
+			break;
+		if (strlen(line) > source->reading->bytes)
+			return fail(source, "the zone is too large");
+		source->reading->bytes -= strlen(line);
+		result = read_text(source, line, strlen(line), &rr);
+		if (result == LDNS_STATUS_OK)
+			status = add_record(source, rr);
+		else
+			wrong = ldns_get_errorstr_by_id(result);
+		ldns_rr_free(rr);
+	}
+	return wrong ? fail(source, wrong) : status;
+}
+
 /* Reads the next entry: a record, a directive, or nothing. */
 static enum vigie_status read_entry(struct source *source)
 {
@@ -321,6 +372,8 @@ static enum vigie_status read_entry(struct source *source)
 	enum vigie_status status;
 	ldns_rr *rr = NULL;
 	ldns_status result;
+	const char *text;
+	size_t length;
 
 	if (!origin)
 		return no_memory(source);
@@ -344,6 +397,8 @@ static enum vigie_status read_entry(struct source *source)
 	case LDNS_STATUS_MEM_ERR:
 		return no_memory(source);
 	default:
+		if (is_generate(source, &text, &length))
+			return generate(source, text, length);
 		if (read_swapped(source, &rr) != LDNS_STATUS_OK)
 			return fail(source, ldns_get_errorstr_by_id(result));
 		break;

@@ -342,6 +342,35 @@ name A 192.0.2.4
     assert vigie.ask("inner.example.org.").answer[0].ttl == 60
 
 
+GENERATED = r"""
+$GENERATE 1-3 host$ A 10.0.0.$
+$GENERATE 0-10/5 every${1,3}.sub 60 IN PTR n${20,0,x}-$.example.net.
+$generate 254-255 hex${0,4,X} IN AAAA 2001:db8::${0,0,x} ; a comment with $
+$GENERATE 8-8 oct${0,0,o} TXT "${-8} $$ \$ a"
+last A 192.0.2.7
+  AAAA 2001:db8::7
+"""
+
+
+def test_generate(serve):
+    """Offsets, widths, bases and steps as BIND has them; the TTL is the zone's unless the line has one."""
+    vigie = serve(SOA.replace("60", "300") + GENERATED)
+    assert answer(vigie, "host2") == ["host2.example.org. A 10.0.0.2"]
+    assert answer(vigie, "every006.sub", "PTR") == ["every006.sub.example.org. PTR n19-5.example.net."]
+    assert answer(vigie, "hex00FE", "AAAA") == ["hex00FE.example.org. AAAA 2001:db8::fe"]
+    assert answer(vigie, "oct10", "TXT") == ['oct10.example.org. TXT "0 $ $ a"']
+    assert answer(vigie, "last", "AAAA") == ["last.example.org. AAAA 2001:db8::7"]
+    assert answer(vigie, "host4") == answer(vigie, "every005.sub", "PTR") == "NXDOMAIN"
+    assert vigie.ask("every001.sub.example.org.", "PTR").answer[0].ttl == 60
+    assert vigie.ask("host1.example.org.").answer[0].ttl == 300
+
+
+def test_generate_as_many_as_there_may_be(serve):
+    vigie = serve(SOA + "$GENERATE 0-65535 h$ A 10.0.0.1\n")
+    assert answer(vigie, "h0") == ["h0.example.org. A 10.0.0.1"]
+    assert answer(vigie, "h65535") == ["h65535.example.org. A 10.0.0.1"]
+
+
 SOA = "@ 60 SOA ns host 1 2 3 4 5\n@ NS ns\n"
 
 
@@ -356,6 +385,20 @@ SOA = "@ 60 SOA ns host 1 2 3 4 5\n@ NS ns\n"
     (SOA + "$INCLUDE\n", r"db.example.org:3: '\$INCLUDE': a file name is missing"),
     (SOA + "$INCLUDE db.example.org\n", r"too many files include each other"),
     (SOA + "$ORIGIN a..b.\n", r"db.example.org:3: '\$ORIGIN a..b.': "),
+    (SOA + "$GENERATE 1-4\n", r"db.example.org:3: '\$GENERATE 1-4': there is no record behind the range"),
+    (SOA + "$GENERATE\n", r"the range is not START-STOP or START-STOP/STEP"),
+    (SOA + "$GENERATE 1-4/0 h$ A 10.0.0.1\n", r"the range is not START-STOP or START-STOP/STEP"),
+    (SOA + "$GENERATE 1-x h$ A 10.0.0.1\n", r"the range is not START-STOP or START-STOP/STEP"),
+    (SOA + "$GENERATE -1-4 h$ A 10.0.0.1\n", r"the range is not START-STOP or START-STOP/STEP"),
+    (SOA + "$GENERATE 4-1 h$ A 10.0.0.1\n", r"the range ends before it begins"),
+    (SOA + "$GENERATE 0-65536 h$ A 10.0.0.1\n", r"the range has more than 65536 numbers"),
+    (SOA + "$GENERATE 1-4 h${1 A 10.0.0.1\n", r"the braces do not end"),
+    (SOA + "$GENERATE 1-4 h${1,2,n} A 10.0.0.1\n", r"in braces is not OFFSET, OFFSET,WIDTH or OFFSET,WIDTH,BASE"),
+    (SOA + "$GENERATE 1-4 h${1,256} A 10.0.0.1\n", r"in braces is not OFFSET"),
+    (SOA + "$GENERATE 1-4 h${} A 10.0.0.1\n", r"in braces is not OFFSET"),
+    (SOA + "$GENERATE 1-4 h${-2} A 10.0.0.1\n", r"a number is below 0"),
+    (SOA + "$GENERATE 1-4 h$ A 10.0.0\n", r"db.example.org:3: '\$GENERATE 1-4 h\$ A 10.0.0': "),
+    (SOA + f"$GENERATE 1-4 h$ TXT {'${0,255}' * 17}\n", r"the line that it makes is too long"),
     (SOA + "1.example.org. NSEC3PARAM 1 0 0 -\n", r"signed with NSEC3, which is not supported"),
 ])
 def test_bad_zones(tmp_path, text, complaint):
