@@ -204,8 +204,10 @@ static enum vigie_verdict ask(const struct forward *forward, struct rule *rule, 
 	    rule->max_concurrent > 0) {
 		atomic_fetch_sub_explicit(&rule->concurrent, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&rule->rejected, 1, memory_order_relaxed);
-		return vigie_request_fail(request, VIGIE_RCODE_REFUSED,
-					  "concurrent queries exceeded maximum");
+		vigie_request_fail(request, VIGIE_RCODE_REFUSED, "concurrent queries exceeded maximum");
+		vigie_answer_explain(request->answer, VIGIE_EDE_OTHER,
+				     "forward: max_concurrent queries wait already");
+		return VIGIE_ANSWERED;
 	}
 	wait = malloc(sizeof(*wait));
 	if (!wait)

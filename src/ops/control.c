@@ -219,6 +219,26 @@ static bool is_served(const struct sockaddr_un *address)
 	return served;
 }
 
+/* What errno says, and more of an address in use. */
+static const char *why_not_bound(const char *path)
+{
+	struct stat file;
+
+	if (errno != EADDRINUSE)
+		return strerror(errno);
+	if (lstat(path, &file) == 0 && !S_ISSOCK(file.st_mode))
+		return "there is a file that is no socket";
+	return "another process serves it";
+}
+
+/* Whether a socket stands there that nobody serves any more. */
+static bool is_left_behind(const struct sockaddr_un *address)
+{
+	struct stat file;
+
+	return lstat(address->sun_path, &file) == 0 && S_ISSOCK(file.st_mode) && !is_served(address);
+}
+
 static void make_folder(const char *path)
 {
 	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -245,7 +265,7 @@ static int bind_socket(const char *path)
 	if (fd >= 0 && fchmod(fd, 0600) == 0) {
 		if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
 			return fd;
-		if (errno == EADDRINUSE && !is_served(&address) && unlink(path) == 0 &&
+		if (errno == EADDRINUSE && is_left_behind(&address) && unlink(path) == 0 &&
 		    bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
 			return fd;
 	}
@@ -275,7 +295,7 @@ struct vigie_control *vigie_control_open(uv_loop_t *loop, const char *path, vigi
 	if (strlen(path) < sizeof(control->path))
 		fd = bind_socket(path);
 	if (fd < 0) {
-		vigie_error_set(error, VIGIE_EIO, "the control socket %s: %s", path, strerror(errno));
+		vigie_error_set(error, VIGIE_EIO, "the control socket %s: %s", path, why_not_bound(path));
 		free(control);
 		return NULL;
 	}

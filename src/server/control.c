@@ -163,7 +163,9 @@ enum vigie_status server_control_open(struct vigie_server *server, struct vigie_
 		return VIGIE_OK;
 	if (asked)
 		return vigie_error_set(error, VIGIE_EIO, "%s", reason.text);
-	vigie_log(VIGIE_LOG_INFO, NULL, "vigie ctl will find nobody here: %s", reason.text);
+	vigie_log(VIGIE_LOG_INFO, NULL,
+		  "no vigie ctl for this process: %s; 'control PATH' in the Corefile is another place for it",
+		  reason.text);
 	return VIGIE_OK;
 }
 
