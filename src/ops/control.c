@@ -228,7 +228,7 @@ static const char *why_not_bound(const char *path)
 		return strerror(errno);
 	if (lstat(path, &file) == 0 && !S_ISSOCK(file.st_mode))
 		return "there is a file that is no socket";
-	return "another process serves it";
+	return "it is served already";
 }
 
 /* Whether a socket stands there that nobody serves any more. */

@@ -164,7 +164,7 @@ enum vigie_status server_control_open(struct vigie_server *server, struct vigie_
 	if (asked)
 		return vigie_error_set(error, VIGIE_EIO, "%s", reason.text);
 	vigie_log(VIGIE_LOG_INFO, NULL,
-		  "no vigie ctl for this process: %s; 'control PATH' in the Corefile is another place for it",
+		  "no vigie ctl for this process: %s; 'control PATH' in the Corefile gives it a place",
 		  reason.text);
 	return VIGIE_OK;
 }

@@ -234,7 +234,7 @@ def test_a_socket_that_was_left_behind(start, snapshot, tmp_path):
     assert "version: " in ctl(vigie, "status")
     log = refused_configuration(tmp_path / "second",
                                 f".:{free_port()} {{\n\tbind 127.0.0.1\n\tcontrol {path}\n\terrors\n}}\n")
-    assert f"the control socket {path}: another process serves it" in log
+    assert f"the control socket {path}: it is served already" in log
     assert "version: " in ctl(vigie, "status")
 
 
