@@ -1,5 +1,6 @@
 /* vigie: a DNS server for Kubernetes clusters. Flags, signals, and the life of one server. */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@
 #include "vigie/server.h"
 
 enum {
-	EXIT_INTERRUPTED = 2 /* a second SIGINT, as caddy exits */
+	EXIT_INTERRUPTED = 2, /* a second SIGINT, as caddy exits */
+	LARGE_PIECE = 131072  /* bytes of memory that come from the kernel and go back there */
 };
 
 struct life {
@@ -178,6 +180,9 @@ int main(int argc, char **argv)
 	const struct command *command = argc > 1 ? command_get(argv[1]) : NULL;
 	int code;
 
+	/* Else the allocator raises this bound by itself, and tables that are built anew now and then leave
+	 * holes in the heap that nothing of their size fits into again. */
+	mallopt(M_MMAP_THRESHOLD, LARGE_PIECE);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	vigie_hash_init();
