@@ -162,7 +162,7 @@ def leaks(bench: Bench) -> list[Figure]:
             fault += 1
         run = result_of(generator)
         counts = [first.say(), second.say()]
-        return [Figure("queries", run["asked"]), Figure("without any answer", run["lost"], most=0, timed=True),
+        return [Figure("queries", run["asked"]), Figure("without any answer", run["lost"]),
                 Figure("packets to the default upstreams", sum(each["udp"] + each["tcp"] for each in counts), least=queries / 20),
                 Figure("packets to the stub domain's", stub.say()["udp"], least=1),
                 Figure("of a name that is not theirs, at the default upstreams", sum(each["forbidden"] for each in counts), most=0)]

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Takes one defence of the forwarder away at a time and sees that a test notices: mutants.py BUILD.
+"""Takes one defence of the forwarder and the cache away at a time and sees that a test notices: mutants.py BUILD.
 
 Each mutant is one source file with one line changed, linked before the module's library, with the test that is already
 compiled in BUILD. Run by meson, or by hand."""
+import os
+import re
 import shlex
 import subprocess
 import sys
@@ -11,7 +13,8 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[3]
 
-# File, what stands there, what stands there instead, the test program and the test that must fail.
+# File, what stands there, what stands there instead, the test program (of forward, or MODULE/NAME) and the test that
+# must fail.
 MUTANTS = [
     ("wire/judge.c", "if (memcmp(asked, reply, 2) != 0)", "if (0)", "attacks", "test_another_id"),
     ("wire/judge.c", "	return VIGIE_REPLY_CASE;", "	return VIGIE_REPLY_GOOD;", "attacks", "test_other_letters"),
@@ -34,6 +37,23 @@ MUTANTS = [
      "test_a_question_without_answer_gives_nobody_up"),
     ("forward/health.c", "health->open = opens = true;", "opens = true;", "exchange", "test_the_breaker"),
     ("forward/exchange.c", "		health_truncated(health", "		(void)(health", "exchange", "test_truncated_is_asked_by_tcp"),
+    # Amplification: one question, many packets.
+    ("forward/exchange.c", "	if (exchange->count >= exchange->set->group->options.attempts)", "	if (exchange->count >= VIGIE_ATTEMPTS_MAX * 2)", "figures",
+     "test_amplification"),
+    # Parser: what a reply's bytes say of themselves.
+    ("wire/judge.c", " || !names_are_sound(reply, length, &record)", "", "wire/judge", "test_names"),
+    ("wire/record.c", " || ++pointers > VIGIE_LABELS_MAX", "", "wire/judge", "test_a_staircase_of_pointers"),
+    ("wire/record.c", " || target < VIGIE_HEADER_SIZE", "", "wire/judge", "test_names"),
+    ("wire/judge.c", "	if (length < VIGIE_HEADER_SIZE + question + (size_t)records * (1 + RECORD_FIXED))", "	if (0)", "wire/judge", "test_records"),
+    ("wire/judge.c", "			if (edns || i < before_additional", "			if (0", "wire/judge", "test_opt"),
+    ("wire/query.c", "options == VIGIE_EDNS_OPTIONS_MAX || ", "", "wire/query", "test_options"),
+    # Bailiwick and chains: what counts as the answer to a question.
+    ("cache/classify.c", "	if (!same_name(&owner, &chain->name))\n		return;", "", "cache/classify", "test_foreign"),
+    ("cache/classify.c", "++chain->links > VIGIE_CACHE_CHAIN_MAX ||", "", "cache/classify", "test_long_chain"),
+    ("cache/classify.c", "	if (reply->count < records) {", "	if (0) {", "cache/classify", "test_too_many_records"),
+    # Exhaustion: what floods of names do to the cache.
+    ("cache/store.c", "shard->segments / VIGIE_CACHE_NEGATIVE_SHARE", "shard->segments", "cache/store", "test_negative_share"),
+    ("cache/store.c", "	if (frequency < FREQUENCY_MAX)", "	if (0)", "cache/store", "test_flood"),
 ]
 
 
@@ -49,18 +69,23 @@ def outcome(build: Path, folder: Path, mutant: tuple[str, str, str, str, str]) -
         return f"{source.count(old)} times in the file, not once"
     path = folder / Path(file).name
     path.write_text(source.replace(old, new))
-    objects = [str(path) for path in (build / "tests/unit/forward" / f"test_{program}.p").glob("*.o")]
-    libraries = [str(build / f"src/{module}/lib{module}.a") for module in ("forward", "wire", "base")]
+    module, name = program.split("/") if "/" in program else ("forward", program)
+    objects = [str(path) for path in (build / "tests/unit" / module / f"test_{name}.p").glob("*.o")]
+    libraries = [str(build / f"src/{module}/lib{module}.a") for module in ("cache", "forward", "wire", "base")]
     subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-w", "-o", str(folder / "test"), f"-I{TOP}/include",
                     f"-I{(TOP / 'src' / file).parent}", str(path), *objects, *libraries,
-                    *flags("libuv", "openssl", "libcurl", "libsodium", "cmocka"), "-lm", "-lpthread"], check=True)
+                    *flags("libuv", "openssl", "libcurl", "libsodium", "liburcu-qsbr", "liburcu-cds", "cmocka"), "-lm", "-lpthread"], check=True)
     try:
-        run = subprocess.run([folder / "test"], capture_output=True, text=True, timeout=120)
+        run = subprocess.run([folder / "test"], capture_output=True, text=True, timeout=120, env={**os.environ, "CMOCKA_MESSAGE_OUTPUT": "STDOUT"})
     except subprocess.TimeoutExpired:
         return ""
     if run.returncode == 0:
         return "no test fails"
-    return "" if test in run.stdout + run.stderr else f"{test} does not fail, but\n{run.stderr}"
+    text = run.stdout + run.stderr
+    began = re.findall(r"\[ RUN      \] (\w+)", text)
+    if f"[  FAILED  ] {test}\n" in text or (run.returncode < 0 and began and began[-1] == test):
+        return ""
+    return f"{test} does not fail, but\n{text[-2000:]}"
 
 
 def main() -> int:
