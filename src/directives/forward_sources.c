@@ -138,11 +138,12 @@ static void update(struct forward_source *source)
 {
 	struct forward_sources *sources = source->sources;
 
-	vigie_log(VIGIE_LOG_INFO, "forward", "%s stands for %zu upstreams now", source->word->text,
-		  source->found_count);
 	if (forward_sources_set(sources, sources->group))
 		vigie_log(VIGIE_LOG_ERROR, "forward", "%s: its upstreams stay as they were: out of memory",
 			  source->word->text);
+	else
+		vigie_log(VIGIE_LOG_INFO, "forward", "%s stands for %zu upstreams now", source->word->text,
+			  source->found_count);
 }
 
 static void on_resolved(void *argument, const struct vigie_resolved *addresses, size_t count)
