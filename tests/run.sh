@@ -42,9 +42,9 @@ unit() {
 	return "$status"
 }
 
-# functional DIR: four at a time, since most of the tests wait most of the time
+# functional DIR: three at a time, since most of the tests wait most of the time
 functional() {
-	VIGIE_BUILD=$1 .venv/bin/pytest -q -p no:cacheprovider -n 4 --junitxml="$VIGIE_RESULTS/pytest.xml" tests/functional
+	VIGIE_BUILD=$1 .venv/bin/pytest -q -p no:cacheprovider -n 3 --junitxml="$VIGIE_RESULTS/pytest.xml" tests/functional
 }
 
 prepare() {

@@ -38,9 +38,8 @@ void datagram_drop(struct attempt *attempt)
 	uv_close((uv_handle_t *)&datagram->poll, on_closed);
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void read_all(struct datagram *datagram)
 {
-	struct datagram *datagram = poll->data;
 	uint8_t message[SIZE_MAX_UDP];
 
 	for (int i = 0; i < READS && datagram->attempt; i++) {
@@ -53,6 +52,16 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		else
 			exchange_message(datagram->attempt, message, (size_t)got);
 	}
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	read_all(poll->data);
+}
+
+void datagram_read(struct attempt *attempt)
+{
+	read_all(attempt->handle);
 }
 
 /* Binds to a random port of the pool. Negative errno. */

@@ -10,4 +10,7 @@
 int datagram_send(uv_loop_t *loop, struct attempt *attempt);
 void datagram_drop(struct attempt *attempt);
 
+/* Takes the datagrams that are there, as the loop would in its turn. The exchange may end in it. */
+void datagram_read(struct attempt *attempt);
+
 #endif

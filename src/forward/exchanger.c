@@ -84,7 +84,18 @@ static void net_drop(void *net, struct attempt *attempt)
 
 static void on_due(uv_timer_t *timer)
 {
-	exchange_due(&((struct running *)timer->data)->exchange);
+	struct exchange *exchange = &((struct running *)timer->data)->exchange;
+
+	/* A process that had to wait for its CPU finds time-outs that are over and replies that came in time.
+	 */
+	for (size_t i = 0; i < exchange->count && !uv_is_closing((uv_handle_t *)timer); i++) {
+		struct attempt *attempt = &exchange->attempts[i];
+
+		if (attempt->handle && attempt->protocol == VIGIE_PROTOCOL_UDP)
+			datagram_read(attempt);
+	}
+	if (!uv_is_closing((uv_handle_t *)timer))
+		exchange_due(exchange);
 }
 
 static void net_wake(void *net, struct exchange *exchange, uint64_t at_us)

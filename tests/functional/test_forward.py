@@ -1,6 +1,7 @@
 """`forward`: which upstream is asked when and how, and what becomes of the reply."""
 import contextlib
 import re
+import signal
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ import dns.rcode
 import pytest
 
 from scripted_upstream import Reply, Upstream
-from vigie_process import PATIENCE, Vigie, addresses, free_port, records
+from vigie_process import PATIENCE, Vigie, addresses, free_port, records, wait_for
 
 NAME = "www.example.com."
 GOOD = Reply(f"{NAME} 60 IN A 192.0.2.80")
@@ -53,6 +54,21 @@ def test_a_plain_answer(serve, upstream, tcp):
     assert reply.flags & dns.flags.RA and not reply.flags & dns.flags.AA
     assert reply.question[0].name.to_text() == "wWw.ExAmPlE.cOm."
     assert upstream.asked(NAME) == ["tcp" if tcp else "udp"]
+
+
+def test_a_reply_counts_that_came_while_the_process_had_to_wait(serve, upstream):
+    """A pod that has used up its CPU stands still: then the time-out is over as well as the reply there."""
+    upstream.answers[NAME, "A"] = Reply(*GOOD.records, delay=0.1)
+    vigie = serve(upstream)
+    client = threading.Thread(target=vigie.ask, args=(NAME,))
+    client.start()
+    wait_for(lambda: upstream.asked(NAME), "the question")
+    vigie.process.send_signal(signal.SIGSTOP)
+    time.sleep(0.6)
+    vigie.process.send_signal(signal.SIGCONT)
+    client.join()
+    assert vigie.ask(NAME).answer
+    assert len(upstream.asked(NAME)) == 2  # one each
 
 
 def test_negative_answers_pass(serve, upstream):
