@@ -8,7 +8,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from rfc_matrix import rfc
+from rfc_matrix import own_name, rfc
 from scripted_upstream import Reply, Upstream
 from vigie_process import Vigie, addresses, records, wait_for
 
@@ -35,8 +35,7 @@ def vigie(tmp_path_factory, upstream):
 
 @pytest.fixture
 def name(request) -> str:
-    """A name that no other test asks for."""
-    return request.node.name.removeprefix("test_").replace("[", "-").replace("]", "")[:60].rstrip("-_").lower() + ".example.com."
+    return own_name(request)
 
 
 def ttls(message: dns.message.Message) -> list[int]:

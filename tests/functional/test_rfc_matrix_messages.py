@@ -11,7 +11,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from rfc_matrix import rfc
+from rfc_matrix import own_name, rfc
 from scripted_upstream import Reply, Upstream
 from vigie_process import PATIENCE, Vigie, addresses, records
 
@@ -33,8 +33,7 @@ def vigie(tmp_path_factory, upstream):
 
 @pytest.fixture
 def name(request) -> str:
-    """A name that no other test asks for."""
-    return request.node.name.removeprefix("test_").replace("[", "-").replace("]", "")[:60].rstrip("-_").replace(" ", "") + ".example.com."
+    return own_name(request)
 
 
 @pytest.fixture

@@ -1,15 +1,8 @@
-/* Any bytes as a warm file. When the first is odd, the others stand where the objects do, in a file whose
- * header and sum are right: else no input would come that far. */
+/* Any bytes as a warm file. */
 #include <sanitizer/lsan_interface.h>
-#include <sodium.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <urcu-qsbr.h>
 
+#include "state_input.h"
 #include "vigie/clock.h"
 #include "vigie/hash.h"
 #include "vigie/kube.h"
@@ -19,17 +12,11 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { HEADER = 8 + 4 + 8 + VIGIE_WARM_OWNER, SUM = 32, RUNS = 256 };
+enum { RUNS = 256 };
 
 static const uint8_t owner[VIGIE_WARM_OWNER];
 static struct vigie_records *records;
 static struct vigie_cluster *cluster;
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static int64_t now(void)
 {
@@ -71,29 +58,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-static void put(int file, const void *bytes, size_t length)
-{
-	require(write(file, bytes, length) == (ssize_t)length);
-}
-
-static void put_whole(int file, const uint8_t *data, size_t size)
-{
-	static const uint8_t header[HEADER] = "vigiewrm\0\0\0\1";
-	static const uint8_t end[4];
-	crypto_generichash_state state;
-	uint8_t sum[SUM];
-
-	crypto_generichash_init(&state, NULL, 0, SUM);
-	crypto_generichash_update(&state, header, sizeof(header));
-	crypto_generichash_update(&state, data, size);
-	crypto_generichash_update(&state, end, sizeof(end));
-	crypto_generichash_final(&state, sum, SUM);
-	put(file, header, sizeof(header));
-	put(file, data, size);
-	put(file, end, sizeof(end));
-	put(file, sum, SUM);
-}
-
 static void renew(void)
 {
 	const struct vigie_cluster_options options = {.kinds = {true, true, true, true}};
@@ -108,19 +72,14 @@ static void renew(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static unsigned runs;
-	int file = memfd_create("warm", 0);
 	struct vigie_error error = {""};
-	char path[64];
+	char path[STATE_PATH_MAX];
+	int file;
 
 	/* A table is used for many inputs: waiting for its last reader takes longer than the rest. */
 	if (runs++ % RUNS == 0)
 		renew();
-	require(file >= 0);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	if (size > 0 && data[0] % 2)
-		put_whole(file, data + 1, size - 1);
-	else if (size > 0)
-		put(file, data + 1, size - 1);
+	file = state_input("vigiewrm\0\0\0\1", 4, data, size, path); /* the last record is empty */
 	if (vigie_warm_read(path, owner, 3600, cluster, &error))
 		require(strstr(error.text, "is not used: ") != NULL);
 	require(!vigie_records_synced(records));
