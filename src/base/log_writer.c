@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "log_line.h"
+#include "vigie/thread.h"
 
 /* A ring of bytes with one thread that fills it and one, the writer, that empties it. Whole lines only. */
 struct ring {
@@ -215,6 +216,7 @@ static void tell_lost(void)
 
 static void *run(void *argument)
 {
+	vigie_thread_set("log", VIGIE_THREAD_BACKGROUND);
 	for (;;) {
 		bool end = atomic_load(&stopping); /* before the last look */
 		uint64_t count;

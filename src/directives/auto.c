@@ -11,6 +11,7 @@
 #include "static_zone.h"
 #include "transfer.h"
 #include "vigie/log.h"
+#include "vigie/thread.h"
 
 enum {
 	RELOAD_MS = 60000 /* how often the folder is looked at unless `reload` says otherwise */
@@ -135,6 +136,7 @@ static void scan_again(uv_work_t *work)
 	struct auto_table *old;
 	struct auto_table *table;
 
+	vigie_thread_set(NULL, VIGIE_THREAD_BACKGROUND);
 	uv_mutex_lock(&watch->lock);
 	if (watch->automatic) {
 		old = watch->automatic->table; /* only this thread changes it */

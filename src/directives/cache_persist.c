@@ -7,6 +7,7 @@
 #include "cache.h"
 #include "vigie/keep.h"
 #include "vigie/log.h"
+#include "vigie/thread.h"
 
 struct cache_saver {
 	char *path;
@@ -47,6 +48,7 @@ static void on_work(uv_work_t *work)
 {
 	struct cache_saver *saver = work->data;
 
+	vigie_thread_set(NULL, VIGIE_THREAD_BACKGROUND);
 	uv_mutex_lock(&saver->lock);
 	if (saver->store)
 		save(saver);

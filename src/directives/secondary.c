@@ -11,6 +11,7 @@
 #include "vigie/clock.h"
 #include "vigie/log.h"
 #include "vigie/random.h"
+#include "vigie/thread.h"
 
 enum {
 	FIRST_RETRY_MS = 10000,   /* between tries while there is no zone at all */
@@ -226,8 +227,10 @@ static void refreshed(struct follower *follower)
 static void compile(uv_work_t *work)
 {
 	struct follower *follower = work->data;
-	struct vigie_zone *zone = vigie_zone_builder_finish(follower->builder, &follower->error);
+	struct vigie_zone *zone;
 
+	vigie_thread_set(NULL, VIGIE_THREAD_BACKGROUND);
+	zone = vigie_zone_builder_finish(follower->builder, &follower->error);
 	follower->builder = NULL;
 	follower->compiled = zone != NULL;
 	if (!zone)

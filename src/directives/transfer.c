@@ -14,6 +14,7 @@
 #include "transfer_stream.h"
 #include "vigie/log.h"
 #include "vigie/record.h"
+#include "vigie/thread.h"
 
 enum {
 	TRANSFERS_MAX = 32 /* of one block at a time: each may hold a zone of its own */
@@ -343,6 +344,7 @@ static void find_zone(uv_work_t *work)
 {
 	struct job *job = work->data;
 
+	vigie_thread_set(NULL, VIGIE_THREAD_BACKGROUND);
 	rcu_register_thread();
 	job->status = job->transfer->block->zone(job->transfer->block, &job->origin, &job->zone);
 	rcu_unregister_thread();

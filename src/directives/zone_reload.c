@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "vigie/log.h"
+#include "vigie/thread.h"
 
 struct zone_reload {
 	struct zone_reload_options options;
@@ -53,8 +54,10 @@ static void read_again(uv_work_t *work)
 	struct timespec mtime = reload->mtime;
 	struct vigie_zone *zone;
 	struct vigie_soa soa;
-	bool newer = is_newer(reload, &mtime);
+	bool newer;
 
+	vigie_thread_set(NULL, VIGIE_THREAD_BACKGROUND);
+	newer = is_newer(reload, &mtime);
 	reload->status = VIGIE_EEXIST;
 	if (reload->options.by_mtime && !newer)
 		return;

@@ -14,6 +14,7 @@
 #include "vigie/clock.h"
 #include "vigie/log.h"
 #include "vigie/random.h"
+#include "vigie/thread.h"
 
 enum {
 	PATH_MAX_BYTES = 8192, /* of a request's path and query */
@@ -260,6 +261,7 @@ static void commit_warm(struct vigie_watcher *watcher)
 
 static void on_warm_work(uv_work_t *work)
 {
+	vigie_thread_set(NULL, VIGIE_THREAD_BACKGROUND);
 	commit_warm(work->data);
 }
 
@@ -391,7 +393,7 @@ static void run(void *argument)
 {
 	struct vigie_watcher *watcher = argument;
 
-	pthread_setname_np(pthread_self(), "watcher");
+	vigie_thread_set("watcher", VIGIE_THREAD_CONTROL);
 	rcu_register_thread();
 	rcu_thread_offline();
 	uv_run(&watcher->loop, UV_RUN_DEFAULT);

@@ -13,6 +13,7 @@
 #include "vigie/http.h"
 #include "vigie/keep.h"
 #include "vigie/log.h"
+#include "vigie/thread.h"
 
 /* Whether every directive is ready; else, with `names`, the names of those that are not. */
 static bool all_ready(void *argument, struct vigie_buffer *names)
@@ -135,6 +136,7 @@ static void serve(struct vigie_server *server)
 			worker_has_ended(server);
 		}
 	}
+	vigie_thread_set(NULL, VIGIE_THREAD_CONTROL); /* not before: workers would inherit it */
 }
 
 /* Whether a cluster's state is among what is not ready. */

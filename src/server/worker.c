@@ -9,6 +9,7 @@
 #include "udp.h"
 #include "vigie/clock.h"
 #include "vigie/forward.h"
+#include "vigie/thread.h"
 
 enum { TICK_MS = 1000, DRAIN_TICK_MS = 10, RETIRE_TICK_MS = 5 };
 
@@ -207,6 +208,7 @@ static void run(void *argument)
 {
 	struct worker *worker = argument;
 
+	vigie_thread_set("worker", VIGIE_THREAD_PACKETS);
 	rcu_register_thread();
 	rcu_thread_offline();
 	for (struct udp_socket *udp = worker->udp_sockets; udp; udp = udp->next)

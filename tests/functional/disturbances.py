@@ -1,6 +1,9 @@
 """What happens beside DNS and must not touch it: a log that nobody reads, a full disk, clients of HTTP and of the control
-socket that hang. A client asks at a steady rate; calm and disturbed spells take turns in one run, so that both see the same
-machine. VIGIE_BUILD says which build is measured (default: build-release). For root: the disk is a tmpfs.
+socket that hang. A client asks at a steady rate; many short spells are calm and disturbed by turns, so that both see the same
+machine. The server has one worker, and one CPU for all its threads; whoever asks or disturbs has another, since what an
+attacker's program costs is not the server's. A disturbance changes nothing when the median of its spells is within the
+quarters of the calm ones or below. VIGIE_BUILD says which build is measured (default: build-release). For root: the disk is
+a tmpfs. Its status is 1 when something changed.
 
     python tests/functional/disturbances.py              all of them, --spells of --seconds each at --rate queries a second
     python tests/functional/disturbances.py full-disk    one of them
@@ -16,9 +19,9 @@ import select
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,13 +38,24 @@ PIPE = 4096
 ROOM = 2048  # bytes that the kernel takes for a client that does not read: less than a page of metrics
 
 
+LATE = "50"  # ms; with it the generator sleeps between queries, and leaves its CPU to the other clients
+
+
 def stand_back() -> None:
-    """What is measured is the server: threads of this program have the CPU when nobody else wants it."""
+    """What is measured is the server: threads of this program have their CPU when the generator does not want it."""
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def share_out_cpus() -> None:
+    """The last CPU that is allowed is this program's and the generator's. Server.running() gives another to the server."""
+    cpus = sorted(os.sched_getaffinity(0))
+    Server.cpus = {cpus[0]}
+    os.sched_setaffinity(0, {cpus[-1]})
 
 
 class Server:
     """A vigie with a kilobyte of log for each query, to a pipe or to a disk of its own, and whose life is looked at."""
+    cpus = os.sched_getaffinity(0)
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -50,6 +64,7 @@ class Server:
         self.control = folder / "control.sock"
         self.vigie = Vigie(folder, f""".:PORT {{
     bind 127.0.0.1
+    workers 1
     control {self.control}
     log . "{'{name} ' * 40}"
     prometheus 127.0.0.1:{self.http}
@@ -63,7 +78,8 @@ class Server:
 
     @contextlib.contextmanager
     def running(self, command: list[str | Path], stdout) -> Iterator["Server"]:
-        self.vigie.process = subprocess.Popen([*command, *self.vigie.arguments], stdout=stdout, env=ENVIRONMENT,
+        self.vigie.process = subprocess.Popen(["taskset", "-c", ",".join(map(str, self.cpus)), *command,
+                                               *self.vigie.arguments], stdout=stdout, env=ENVIRONMENT,
                                               stderr=(self.folder / "errors").open("wb"))
         try:
             wait_for(self.vigie.answers, "an answer")
@@ -77,7 +93,7 @@ class Server:
     def ask(self, rate: float, count: int) -> dict[str, float]:
         """Asks so many queries and waits for the answers to all of them."""
         run = subprocess.run([BUILD / "tests/bench/generator", "-p", str(self.vigie.port), "-n", str(count), "-r", str(rate),
-                              "-c", "16", self.folder / "questions"], capture_output=True, text=True, check=True,
+                              "-c", "16", "-w", LATE, self.folder / "questions"], capture_output=True, text=True, check=True,
                              timeout=count / rate + 3 * PATIENCE)
         return json.loads(run.stdout)
 
@@ -223,26 +239,44 @@ def measure(name: str, folder: Path, rate: float, seconds: float, spells: int, c
         return {"calm": calm, "disturbed": disturbed, "more files": max(more_files), "lost lines": server.lost_lines()}
 
 
-def main() -> None:
+def quarters(runs: list[dict], key: str) -> tuple[float, float, float]:
+    """The lower quartile, the median and the upper one."""
+    return tuple(statistics.quantiles((run[key] for run in runs), n=4, method="inclusive"))
+
+
+def show(name: str, got: dict) -> bool:
+    """Prints a row; whether the disturbance changed nothing."""
+    cells = []
+    for key in ("p50_us", "p99_us"):
+        calm, disturbed = quarters(got["calm"], key), quarters(got["disturbed"], key)
+        cells.append("{1:.0f} ({0:.0f} to {2:.0f})".format(*calm))
+        cells.append("{1:.0f} ({0:.0f} to {2:.0f})".format(*disturbed))
+        unchanged = disturbed[1] <= calm[2]  # at the end: of p99
+    lost = sum(run["asked"] - run["answered"] for run in got["calm"] + got["disturbed"])
+    print(f"{name:17}" + "".join(f"{cell:>18}" for cell in cells) + f"{'unchanged' if unchanged else 'CHANGED':>11}"
+          f"{lost:6}{got['more files']:7}{got['lost lines']:9.0f}", flush=True)
+    return unchanged
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[*DISTURBANCES, []], help=", ".join(DISTURBANCES))
     parser.add_argument("--rate", type=float, default=5000)
-    parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--spells", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.4)
+    parser.add_argument("--spells", type=int, default=12)
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    print(f"{'calm / disturbed:':18}{'p50, µs':>20}{'p99, µs':>20}{'lost':>8}{'more files':>12}{'lost lines':>12}")
+    share_out_cpus()
+    print("median (quartiles) of spells, µs")
+    print(f"{'':17}{'p50 calm':>18}{'disturbed':>18}{'p99 calm':>18}{'disturbed':>18}{'p99 is':>11}{'lost':>6}{'files':>7}"
+          f"{'lines':>9}")
+    unchanged = True
     for name in options.names or DISTURBANCES:
         with tempfile.TemporaryDirectory() as folder:
             got = measure(name, Path(folder), options.rate, options.seconds, options.spells)
-
-        def median(spells: str, key: str) -> float:
-            return statistics.median(run[key] for run in got[spells])
-
-        pairs = [f"{median('calm', key):8.0f} / {median('disturbed', key):<8.0f}" for key in ("p50_us", "p99_us")]
-        lost = sum(run["asked"] - run["answered"] for run in got["calm"] + got["disturbed"])
-        print(f"{name:18}{pairs[0]:>20}{pairs[1]:>20}{lost:8}{got['more files']:12}{got['lost lines']:12.0f}", flush=True)
+        unchanged &= show(name, got)
+    return 0 if unchanged else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
