@@ -1,27 +1,13 @@
 /* What a reply says for a cache (RFC 2308), and its TTLs. */
-#include <endian.h>
 #include <string.h>
 
+#include "vigie/bytes.h"
 #include "vigie/cache.h"
 #include "vigie/record.h"
 
 enum {
 	SOA_FIXED = 20 /* bytes of SOA RDATA behind its names; the last four are MINIMUM */
 };
-
-static uint32_t read_u32(const uint8_t *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return be32toh(value);
-}
-
-static void write_u32(uint8_t *at, uint32_t value)
-{
-	value = htobe32(value);
-	memcpy(at, &value, sizeof(value));
-}
 
 /* The CNAMEs of an answer section while they are followed. */
 struct chain {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "special_use.h"
+#include "vigie/bytes.h"
 
 enum {
 	CLUSTER_TTL = 5,   /* seconds: a name that is missing now may be a service soon */
@@ -101,12 +102,8 @@ static void deny(struct vigie_request *request, const struct vigie_name *zone)
 	at += sizeof(mailbox) - 1;
 	memcpy(at, zone->bytes, zone->length);
 	at += zone->length;
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
-		*at++ = (uint8_t)(numbers[i] >> 24);
-		*at++ = (uint8_t)(numbers[i] >> 16);
-		*at++ = (uint8_t)(numbers[i] >> 8);
-		*at++ = (uint8_t)numbers[i];
-	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		at = write_u32(at, numbers[i]);
 }
 
 enum vigie_status guard_prepare(struct vigie_error *error)

@@ -7,6 +7,7 @@
 #include "vigie/query.h"
 #include "vigie/answer.h"
 #include "vigie/random.h"
+#include "vigie/bytes.h"
 
 enum {
 	TRIES = 3,
@@ -110,7 +111,7 @@ static void on_receive(uv_udp_t *udp, ssize_t got, const uv_buf_t *buffer, const
 	struct notice *notice = udp->data;
 	const uint8_t *reply = notice->reply;
 
-	if (got < VIGIE_HEADER_SIZE || (reply[0] << 8 | reply[1]) != notice->id || !(reply[2] & 0x80) ||
+	if (got < VIGIE_HEADER_SIZE || read_u16(reply) != notice->id || !(reply[2] & 0x80) ||
 	    (reply[2] & 0x78) != OPCODE_NOTIFY >> 8)
 		return; /* not the answer: it may still come */
 	if (vigie_reply_rcode(reply) == VIGIE_RCODE_NOERROR)

@@ -5,6 +5,7 @@
 
 #include "vigie/axfr.h"
 #include "vigie/buffer.h"
+#include "vigie/bytes.h"
 #include "vigie/random.h"
 
 enum {
@@ -156,7 +157,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
 		return;
 	}
 	while (in->length - at >= FRAME_HEADER) {
-		size_t length = (size_t)in->data[at] << 8 | in->data[at + 1];
+		size_t length = read_u16(in->data + at);
 
 		if (in->length - at - FRAME_HEADER < length)
 			break;

@@ -4,6 +4,7 @@
 #include "record_writer.h"
 #include "rewrite.h"
 #include "vigie/record.h"
+#include "vigie/bytes.h"
 
 /* The new name, and all below it, becomes the old one again. */
 static void name_back(const char *renamed, const char *original, char *text)
@@ -193,15 +194,8 @@ static enum vigie_status take(const struct rewrite_work *work, const uint8_t *re
 	if (status)
 		return status;
 	vigie_record_walk_answer(&walk, answer);
-	while (vigie_record_next(&walk, &record)) {
-		uint32_t ttl = map_ttl(work, record.ttl);
-		uint8_t *at = answer->buffer + record.fixed + 4;
-
-		at[0] = (uint8_t)(ttl >> 24);
-		at[1] = (uint8_t)(ttl >> 16);
-		at[2] = (uint8_t)(ttl >> 8);
-		at[3] = (uint8_t)ttl;
-	}
+	while (vigie_record_next(&walk, &record))
+		write_u32(answer->buffer + record.fixed + 4, map_ttl(work, record.ttl));
 	answer->rcode = map_rcode(work, answer->rcode);
 	return VIGIE_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "network.h"
 #include "rewrite.h"
+#include "vigie/bytes.h"
 #include "vigie/record.h"
 
 enum {
@@ -25,7 +26,7 @@ void rewrite_begin_options(struct rewrite_work *work, const struct vigie_query *
 
 static size_t option_length(const uint8_t *option)
 {
-	return 4 + (size_t)(option[2] << 8 | option[3]);
+	return 4 + (size_t)read_u16(option + 2);
 }
 
 /* Where the first option with this code is; work->options_length when there is none. */
@@ -33,7 +34,7 @@ static size_t find(const struct rewrite_work *work, uint16_t code)
 {
 	size_t at = 0;
 
-	while (at < work->options_length && (work->options[at] << 8 | work->options[at + 1]) != code)
+	while (at < work->options_length && read_u16(work->options + at) != code)
 		at += option_length(work->options + at);
 	return at;
 }
@@ -148,12 +149,12 @@ static bool is_set(const struct rewrite_work *work, unsigned code)
 void rewrite_end_options(struct rewrite_work *work)
 {
 	for (size_t at = 0; work->options_changed && at < work->options_length;) {
-		unsigned code = (unsigned)(work->options[at] << 8 | work->options[at + 1]);
+		uint16_t code = read_u16(work->options + at);
 
 		if (is_set(work, code))
 			at += option_length(work->options + at);
 		else
-			take_out(work, (uint16_t)code);
+			take_out(work, code);
 	}
 }
 

@@ -3,6 +3,7 @@
 #define LOOKUP_H
 
 #include "table.h"
+#include "vigie/bytes.h"
 
 struct lookup {
 	const struct vigie_view *view;
@@ -28,18 +29,6 @@ enum outcome {
 enum {
 	RR_FIXED = 2 + 10 /* bytes of a record before its RDATA when the owner is a pointer */
 };
-
-static inline uint8_t *write_u16(uint8_t *at, unsigned value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-	return at + 2;
-}
-
-static inline uint8_t *write_u32(uint8_t *at, uint32_t value)
-{
-	return write_u16(write_u16(at, value >> 16), value & 0xffff);
-}
 
 /* The name's label with that index, as a wire label. */
 static inline const uint8_t *lookup_label(const struct lookup *lookup, unsigned index)

@@ -1,37 +1,11 @@
-/* Numbers in network byte order at any alignment. */
+/* What wire's code does with bytes beside reading and writing numbers. */
 #ifndef VIGIE_WIRE_BYTES_H
 #define VIGIE_WIRE_BYTES_H
 
-#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
-static inline uint16_t read_u16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static inline uint32_t read_u32(const uint8_t *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return be32toh(value);
-}
-
-static inline uint8_t *write_u16(uint8_t *at, uint16_t value)
-{
-	value = htobe16(value);
-	memcpy(at, &value, sizeof(value));
-	return at + sizeof(value);
-}
-
-static inline uint8_t *write_u32(uint8_t *at, uint32_t value)
-{
-	value = htobe32(value);
-	memcpy(at, &value, sizeof(value));
-	return at + sizeof(value);
-}
+#include "vigie/bytes.h"
 
 /* memcpy for few bytes, at least 4: so few that a call would cost more. Pieces may overlap. */
 static inline void copy_few(uint8_t *out, const uint8_t *in, size_t length)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vigie/bytes.h"
 #include "vigie/record.h"
 #include "vigie/text.h"
 #include "zone.h"
@@ -62,7 +63,7 @@ static enum vigie_status check_header(const uint8_t *message, size_t length, uin
 	if (length < VIGIE_HEADER_SIZE)
 		return vigie_error_set(error, VIGIE_EINVAL, "a message is too short");
 	flags = vigie_reply_flags(message);
-	if ((message[0] << 8 | message[1]) != id || (flags & (VIGIE_FLAG_QR | 0x7800)) != VIGIE_FLAG_QR)
+	if (read_u16(message) != id || (flags & (VIGIE_FLAG_QR | 0x7800)) != VIGIE_FLAG_QR)
 		return vigie_error_set(error, VIGIE_EINVAL, "a message is not an answer to the question");
 	if (vigie_reply_rcode(message) != VIGIE_RCODE_NOERROR)
 		return vigie_error_set(error, VIGIE_EINVAL, "the primary answers %s",

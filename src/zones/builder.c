@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "vigie/buffer.h"
+#include "vigie/bytes.h"
 #include "zone.h"
 
 /* A record as it was added; its bytes stand in the pool: key, name, RDATA. */
@@ -134,7 +135,7 @@ enum vigie_status vigie_zone_builder_add(struct vigie_zone_builder *builder, con
 	item.name = item.key + item.key_length;
 	item.rdata = item.name + name.length;
 	if (item.sig)
-		item.type = (uint16_t)(rdata[0] << 8 | rdata[1]);
+		item.type = read_u16(rdata);
 	status = grow(builder);
 	if (!status)
 		status = vigie_buffer_reserve(pool, (size_t)item.key_length + name.length + rdlength);

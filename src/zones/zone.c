@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vigie/bytes.h"
+
 struct vigie_zone *vigie_zone_ref(struct vigie_zone *zone)
 {
 	__atomic_fetch_add(&zone->references, 1, __ATOMIC_RELAXED);
@@ -22,11 +24,6 @@ void vigie_zone_unref(struct vigie_zone *zone)
 const struct vigie_name *vigie_zone_origin(const struct vigie_zone *zone)
 {
 	return &zone->origin;
-}
-
-static uint32_t read_u32(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
 enum vigie_status vigie_soa_from_rdata(struct vigie_soa *soa, const uint8_t *rdata, size_t length)
