@@ -171,8 +171,16 @@ void vigie_resolver_close(struct vigie_resolver *resolver);
 
 struct vigie_exchanger;
 
-/* An exchanger on a loop, used by that loop's thread only. NULL when memory is out. */
-struct vigie_exchanger *vigie_exchanger_new(uv_loop_t *loop);
+/* Called before and after a callback of the loop that may hand out many outcomes, for what is better done
+ * once for all of them. */
+struct vigie_turn {
+	void (*enter)(void *argument);
+	void (*leave)(void *argument);
+	void *argument;
+};
+
+/* An exchanger on a loop, used by that loop's thread only. `turn` may be NULL. NULL when memory is out. */
+struct vigie_exchanger *vigie_exchanger_new(uv_loop_t *loop, const struct vigie_turn *turn);
 
 /* Ends what is under way with VIGIE_EIO and closes; the memory goes when the loop has closed the handles. */
 void vigie_exchanger_close(struct vigie_exchanger *exchanger);

@@ -1,10 +1,34 @@
 #include "vigie/random.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum {
+	STOCK = 512,
+	STOCKED_MAX = 64 /* bytes asked for at once that come out of the stock */
+};
+
+/* What the kernel gave a thread and nobody has had yet: a query by UDP needs some bytes five times, and a
+ * system call costs as much as fifty bytes. */
+static _Thread_local struct {
+	size_t left;
+	uint8_t bytes[STOCK];
+} stock;
 
 static void kernel_bytes(void *out, size_t length)
 {
-	arc4random_buf(out, length); /* glibc 2.36: getrandom(2), never fails */
+	/* glibc 2.36: getrandom(2), never fails */
+	if (length > STOCKED_MAX) {
+		arc4random_buf(out, length);
+		return;
+	}
+	if (stock.left < length) {
+		arc4random_buf(stock.bytes, STOCK);
+		stock.left = STOCK;
+	}
+	stock.left -= length;
+	memcpy(out, stock.bytes + stock.left, length);
+	explicit_bzero(stock.bytes + stock.left, length); /* memory that leaks tells of no id or port */
 }
 
 static void (*bytes_source)(void *out, size_t length) = kernel_bytes;

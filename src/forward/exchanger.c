@@ -45,6 +45,8 @@ struct vigie_exchanger {
 	size_t waiting_count;
 	struct queue impatient;
 	struct queue patient;
+	struct vigie_turn turn;
+	struct datagrams *datagrams;
 	struct streams streams;
 	struct doh doh;
 	pthread_mutex_t lock;   /* of the box */
@@ -60,7 +62,7 @@ static int net_send(void *net, struct attempt *attempt, bool again)
 
 	switch (attempt->protocol) {
 	case VIGIE_PROTOCOL_UDP:
-		return datagram_send(exchanger->loop, attempt);
+		return datagram_send(exchanger->datagrams, attempt);
 	case VIGIE_PROTOCOL_HTTPS:
 		return doh_send(&exchanger->doh, attempt, again);
 	default:
@@ -214,7 +216,11 @@ static void hand_out(struct vigie_exchanger *exchanger)
 
 static void on_parcels(uv_async_t *async)
 {
-	hand_out(async->data);
+	struct vigie_exchanger *exchanger = async->data;
+
+	exchanger->turn.enter(exchanger->turn.argument);
+	hand_out(exchanger);
+	exchanger->turn.leave(exchanger->turn.argument);
 }
 
 static void on_running_closed(uv_handle_t *handle)
@@ -302,15 +308,23 @@ static void on_hurry(uv_timer_t *timer)
 	set_hurry(exchanger);
 }
 
-struct vigie_exchanger *vigie_exchanger_new(uv_loop_t *loop)
+static void no_turn(void *argument)
 {
+}
+
+struct vigie_exchanger *vigie_exchanger_new(uv_loop_t *loop, const struct vigie_turn *turn)
+{
+	static const struct vigie_turn none = {.enter = no_turn, .leave = no_turn};
 	struct vigie_exchanger *exchanger = calloc(1, sizeof(*exchanger));
 
 	if (!exchanger)
 		return NULL;
 	exchanger->loop = loop;
 	exchanger->streams.loop = exchanger->doh.loop = loop;
-	if (uv_async_init(loop, &exchanger->parcels, on_parcels)) {
+	exchanger->turn = turn ? *turn : none;
+	exchanger->datagrams = datagrams_new(loop, &exchanger->turn);
+	if (!exchanger->datagrams || uv_async_init(loop, &exchanger->parcels, on_parcels)) {
+		free(exchanger->datagrams);
 		free(exchanger);
 		return NULL;
 	}
@@ -356,6 +370,7 @@ void vigie_exchanger_close(struct vigie_exchanger *exchanger)
 	}
 	dismiss(exchanger, &exchanger->impatient);
 	dismiss(exchanger, &exchanger->patient);
+	datagrams_close(exchanger->datagrams);
 	streams_close(&exchanger->streams);
 	doh_close(&exchanger->doh);
 	uv_close((uv_handle_t *)&exchanger->parcels, on_exchanger_closed);
@@ -399,7 +414,6 @@ static enum vigie_status refuse_all_down(struct vigie_exchanger *exchanger, cons
 static enum vigie_status run(struct vigie_exchanger *exchanger, struct inflight *entry,
 			     struct upstream_set *set, const struct question *question, bool tcp)
 {
-	char trouble[TROUBLE_MAX];
 	struct running *running =
 		exchanger->running_count < VIGIE_EXCHANGES_MAX ? calloc(1, sizeof(*running)) : NULL;
 
@@ -418,11 +432,6 @@ static enum vigie_status run(struct vigie_exchanger *exchanger, struct inflight 
 	exchanger->running_count++;
 	atomic_fetch_add(&set->group->under_way, 1);
 	exchange_start(&running->exchange, &real_net, exchanger, set, question, tcp, on_done);
-	if (!running->exchange.trouble[0] && running->exchange.count > 0) {
-		snprintf(trouble, sizeof(trouble), "%s: no reply yet",
-			 running->exchange.attempts[0].upstream->target.text);
-		inflight_set_trouble(entry, trouble);
-	}
 	return VIGIE_OK;
 }
 

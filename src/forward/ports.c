@@ -1,7 +1,7 @@
 #include "ports.h"
 
 #include <pthread.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +18,8 @@ enum {
 
 static uint16_t pool[PORTS];
 static size_t pool_count;
+static uint16_t kernel_first;
+static uint16_t kernel_last;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 size_t ports_from_reserved(uint16_t *ports, const char *reserved)
@@ -48,14 +50,36 @@ size_t ports_from_reserved(uint16_t *ports, const char *reserved)
 	return count;
 }
 
+bool ports_range_read(const char *text, uint16_t *first, uint16_t *last)
+{
+	unsigned from;
+	unsigned to;
+
+	if (sscanf(text, "%5u %5u", &from, &to) != 2 || from < FIRST || to >= PORTS || from > to ||
+	    (from <= NODE_PORT_LAST && to >= NODE_PORT_FIRST))
+		return false;
+	*first = (uint16_t)from;
+	*last = (uint16_t)to;
+	return true;
+}
+
+/* Text of a file below /proc/sys/net/ipv4; "" when it cannot be read. */
+static const char *read_setting(struct vigie_buffer *file, const char *path)
+{
+	vigie_buffer_init(file, FILE_MAX);
+	return vigie_buffer_read_file(file, path) == VIGIE_OK ? (const char *)file->data : "";
+}
+
 static void fill(void)
 {
 	struct vigie_buffer file;
-	bool read;
 
-	vigie_buffer_init(&file, FILE_MAX);
-	read = vigie_buffer_read_file(&file, "/proc/sys/net/ipv4/ip_local_reserved_ports") == VIGIE_OK;
-	pool_count = ports_from_reserved(pool, read ? (const char *)file.data : "");
+	pool_count =
+		ports_from_reserved(pool, read_setting(&file, "/proc/sys/net/ipv4/ip_local_reserved_ports"));
+	vigie_buffer_fini(&file);
+	/* Else no port is the kernel's: 0 is never drawn. */
+	ports_range_read(read_setting(&file, "/proc/sys/net/ipv4/ip_local_port_range"), &kernel_first,
+			 &kernel_last);
 	vigie_buffer_fini(&file);
 }
 
@@ -70,4 +94,9 @@ uint16_t ports_draw(void)
 	size_t count = ports_count();
 
 	return count > 0 ? pool[vigie_random_below((uint32_t)count)] : 0;
+}
+
+bool ports_are_kernels(uint16_t port)
+{
+	return port >= kernel_first && port <= kernel_last;
 }

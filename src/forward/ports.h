@@ -3,6 +3,7 @@
 #ifndef VIGIE_FORWARD_PORTS_H
 #define VIGIE_FORWARD_PORTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,11 +11,19 @@
  * net.ipv4.ip_local_reserved_ports names. */
 uint16_t ports_draw(void);
 
+/* Whether a port is of those that the kernel gives to a socket that asks for any
+ * (net.ipv4.ip_local_port_range): it draws as evenly, and from the same ones of them. */
+bool ports_are_kernels(uint16_t port);
+
 /* How many there are. */
 size_t ports_count(void);
 
 /* Fills `ports` (65536 of them) from the text of ip_local_reserved_ports, "8080,10000-11000"; returns the
  * count. */
 size_t ports_from_reserved(uint16_t *ports, const char *reserved);
+
+/* Reads the text of ip_local_port_range, "32768\t60999\n". False when it is none, or when not all of it is in
+ * the pool, reserved ports aside. */
+bool ports_range_read(const char *text, uint16_t *first, uint16_t *last);
 
 #endif

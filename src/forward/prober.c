@@ -165,7 +165,7 @@ struct vigie_prober *vigie_prober_new(uv_loop_t *loop, struct vigie_upstreams *g
 
 	if (!prober)
 		return NULL;
-	prober->exchanger = vigie_exchanger_new(loop);
+	prober->exchanger = vigie_exchanger_new(loop, NULL);
 	if (!prober->exchanger || uv_async_init(loop, &prober->suspected, on_suspected)) {
 		if (prober->exchanger)
 			vigie_exchanger_close(prober->exchanger);

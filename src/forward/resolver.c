@@ -169,7 +169,7 @@ struct vigie_resolver *vigie_resolver_new(uv_loop_t *loop, struct vigie_upstream
 		return NULL;
 	if (vigie_name_from_text(&resolver->host, host))
 		goto fail;
-	resolver->exchanger = vigie_exchanger_new(loop);
+	resolver->exchanger = vigie_exchanger_new(loop, NULL);
 	if (!resolver->exchanger)
 		goto fail;
 	for (size_t i = 0; i < FAMILIES; i++)

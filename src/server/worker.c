@@ -156,9 +156,20 @@ void worker_hand_over(struct worker *worker, struct handover *handover)
 	uv_async_send(&worker->change);
 }
 
+static void enter_turn(void *argument)
+{
+	worker_enter(argument);
+}
+
+static void leave_turn(void *argument)
+{
+	worker_leave(argument);
+}
+
 struct worker *worker_new(unsigned index)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
+	struct vigie_turn turn = {.enter = enter_turn, .leave = leave_turn, .argument = worker};
 
 	if (!worker)
 		return NULL;
@@ -180,7 +191,7 @@ struct worker *worker_new(unsigned index)
 	worker->base.loop = &worker->loop;
 	worker->base.index = index;
 	worker->base.ops = &flight_ops;
-	worker->base.exchanger = vigie_exchanger_new(&worker->loop);
+	worker->base.exchanger = vigie_exchanger_new(&worker->loop, &turn);
 	if (!worker->base.exchanger) {
 		worker_free(worker);
 		return NULL;
