@@ -11,6 +11,7 @@
 enum {
 	BATCHES_A_TURN = 8,       /* then the loop's other sockets have their turn */
 	PRESSURE_HOLD_MS = 10000, /* how long queries are looked at after the last overflow */
+	LATE = 32,                /* answers of resumed queries that are sent together */
 	PADDING = 64 /* bytes that keep the beginnings of packets out of the same sets of the CPU's cache */
 };
 
@@ -18,6 +19,17 @@ enum {
 union control {
 	struct cmsghdr align;
 	uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct timespec))];
+};
+
+/* Answers of queries that were suspended, until the callback ends or there are enough of them. */
+struct late {
+	struct udp_socket *socket; /* of all of them */
+	unsigned count;
+	struct mmsghdr out[LATE];
+	struct iovec vector[LATE];
+	union address client[LATE];
+	union control control[LATE];
+	uint8_t answer[LATE][VIGIE_UDP_SIZE_EDNS];
 };
 
 struct udp_batch {
@@ -31,6 +43,7 @@ struct udp_batch {
 	struct flight flight; /* the packets' turn is one after another */
 	uint8_t packet[VIGIE_UDP_BATCH][VIGIE_UDP_QUERY_MAX + PADDING];
 	uint8_t answer[VIGIE_UDP_BATCH][VIGIE_UDP_SIZE_EDNS];
+	struct late late;
 };
 
 /* The kernel writes over these lengths. A socket that is not asked for control messages writes none. */
@@ -174,29 +187,13 @@ static void write_local(const struct origin *origin, struct msghdr *header, unio
 	}
 }
 
-void udp_send(struct udp_socket *udp, const struct origin *origin, const uint8_t *answer, size_t length)
-{
-	union address client = origin->client;
-	struct iovec vector = {(void *)answer, length};
-	struct msghdr header = {.msg_name = &client,
-				.msg_namelen = address_length(&client),
-				.msg_iov = &vector,
-				.msg_iovlen = 1};
-	union control control;
-
-	write_local(origin, &header, &control);
-	if (sendmsg(udp->fd, &header, 0) < 0)
-		udp->worker->counters.udp_unsent++;
-}
-
 /* Sends `count` answers; what the kernel does not take is lost and counted, as on the wire. */
-static void send_batch(struct udp_socket *udp, unsigned count)
+static void send_all(struct udp_socket *udp, struct mmsghdr *out, unsigned count)
 {
-	struct udp_batch *batch = udp->worker->batch;
 	unsigned sent = 0;
 
 	while (sent < count) {
-		int now = sendmmsg(udp->fd, batch->out + sent, count - sent, 0);
+		int now = sendmmsg(udp->fd, out + sent, count - sent, 0);
 
 		if (now < 0 && errno == EINTR)
 			continue;
@@ -211,6 +208,36 @@ static void send_batch(struct udp_socket *udp, unsigned count)
 		}
 		sent += (unsigned)now;
 	}
+}
+
+void udp_flush(struct worker *worker)
+{
+	struct late *late = &worker->batch->late;
+
+	if (late->count > 0)
+		send_all(late->socket, late->out, late->count);
+	late->count = 0;
+}
+
+void udp_send(struct udp_socket *udp, const struct origin *origin, const uint8_t *answer, size_t length)
+{
+	struct late *late = &udp->worker->batch->late;
+	struct msghdr *header;
+	unsigned at;
+
+	if (late->count == LATE || late->socket != udp)
+		udp_flush(udp->worker);
+	late->socket = udp;
+	at = late->count++;
+	memcpy(late->answer[at], answer, length);
+	late->client[at] = origin->client;
+	late->vector[at] = (struct iovec){late->answer[at], length};
+	header = &late->out[at].msg_hdr;
+	*header = (struct msghdr){.msg_name = &late->client[at],
+				  .msg_namelen = address_length(&late->client[at]),
+				  .msg_iov = &late->vector[at],
+				  .msg_iovlen = 1};
+	write_local(origin, header, &late->control[at]);
 }
 
 /* While there is no pressure nothing of this costs anything: the kernel stamps packets only when it is asked
@@ -338,7 +365,7 @@ static unsigned udp_turn(struct udp_socket *udp)
 		expect_packet(in);
 	}
 	if (answers > 0)
-		send_batch(udp, answers);
+		send_all(udp, batch->out, answers);
 	return (unsigned)packets;
 }
 

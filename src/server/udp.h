@@ -50,7 +50,11 @@ void udp_drain(struct udp_socket *socket);
 /* Closes; the memory goes when the loop has closed the handle. */
 void udp_close(struct udp_socket *socket);
 
-/* Sends one answer, of a query that was suspended. */
+/* Sends one answer, of a query that was suspended and may have VIGIE_UDP_SIZE_EDNS bytes: at the end of the
+ * callback, with others. */
 void udp_send(struct udp_socket *socket, const struct origin *origin, const uint8_t *answer, size_t length);
+
+/* That end. */
+void udp_flush(struct worker *worker);
 
 #endif

@@ -61,6 +61,7 @@ void worker_leave(struct worker *worker)
 {
 	if (--worker->online > 0)
 		return;
+	udp_flush(worker);
 	worker_next_batch(worker);
 	count_turn(&worker->turns, worker->base.now_us - worker->turn_us);
 	rcu_thread_offline();
