@@ -74,16 +74,17 @@ struct exchange {
 	uint64_t wake_us;
 	unsigned turn;                       /* the policy's place in the list */
 	unsigned asked[VIGIE_UPSTREAMS_MAX]; /* attempts by upstream */
-	size_t count;
-	struct attempt attempts[VIGIE_ATTEMPTS_MAX];
-	uint8_t *kept; /* owned: a reply that is better than none */
+	size_t count;                        /* of attempts */
+	uint8_t *kept;                       /* owned: a reply that is better than none */
 	size_t kept_length;
 	struct upstream *kept_from;
 	uint16_t info; /* RFC 8914 */
 	char trouble[TROUBLE_MAX];
+	struct attempt attempts[VIGIE_ATTEMPTS_MAX]; /* last: what is not there yet need not be zeroed */
 };
 
-/* Starts; `exchange` is zeroed. Takes the reference to `set`, whose upstreams are not all given up. */
+/* Starts; `exchange` is zeroed but for the attempts. Takes the reference to `set`, whose upstreams are not
+ * all given up. */
 void exchange_start(struct exchange *exchange, const struct net *calls, void *net, struct upstream_set *set,
 		    const struct question *question, bool tcp, exchange_done *done);
 

@@ -15,6 +15,7 @@
 #include "vigie/clock.h"
 
 enum {
+	SPARE_MAX = 256,      /* exchanges that have ended whose memory is kept for the next ones: 1 MiB */
 	PARCELS_A_TURN = 128, /* waiters that hear before the loop's other handles have their turn */
 };
 
@@ -24,10 +25,11 @@ struct queue {
 	struct waiter *youngest;
 };
 
-/* An exchange on this loop. */
+/* An exchange on this loop, or the memory of one that has ended. */
 struct running {
 	struct running *next;
 	struct running *previous;
+	unsigned ended; /* how many have, in this memory */
 	struct vigie_exchanger *exchanger;
 	struct inflight *entry;
 	struct exchange exchange;
@@ -42,6 +44,8 @@ struct vigie_exchanger {
 	bool closing;
 	struct running *running;
 	size_t running_count;
+	struct running *spare;
+	size_t spare_count;
 	size_t waiting_count;
 	struct queue impatient;
 	struct queue patient;
@@ -86,17 +90,19 @@ static void net_drop(void *net, struct attempt *attempt)
 
 static void on_due(uv_timer_t *timer)
 {
-	struct exchange *exchange = &((struct running *)timer->data)->exchange;
+	struct running *running = timer->data;
+	struct exchange *exchange = &running->exchange;
+	unsigned ended = running->ended;
 
 	/* A process that had to wait for its CPU finds time-outs that are over and replies that came in time.
 	 */
-	for (size_t i = 0; i < exchange->count && !uv_is_closing((uv_handle_t *)timer); i++) {
+	for (size_t i = 0; i < exchange->count && running->ended == ended; i++) {
 		struct attempt *attempt = &exchange->attempts[i];
 
 		if (attempt->handle && attempt->protocol == VIGIE_PROTOCOL_UDP)
 			datagram_read(attempt);
 	}
-	if (!uv_is_closing((uv_handle_t *)timer))
+	if (running->ended == ended)
 		exchange_due(exchange);
 }
 
@@ -242,7 +248,44 @@ static void running_free(struct running *running)
 	exchanger->running_count--;
 	atomic_fetch_sub(&running->exchange.set->group->under_way, 1);
 	exchange_fini(&running->exchange);
-	uv_close((uv_handle_t *)&running->timer, on_running_closed);
+	running->ended++;
+	uv_timer_stop(&running->timer);
+	if (exchanger->closing || exchanger->spare_count == SPARE_MAX) {
+		uv_close((uv_handle_t *)&running->timer, on_running_closed);
+		return;
+	}
+	running->next = exchanger->spare;
+	exchanger->spare = running;
+	exchanger->spare_count++;
+}
+
+/* Memory for one more exchange; NULL when there is none, or too many are under way. */
+static struct running *running_new(struct vigie_exchanger *exchanger)
+{
+	struct running *running = exchanger->spare;
+
+	if (exchanger->running_count >= VIGIE_EXCHANGES_MAX)
+		return NULL;
+	if (running) {
+		exchanger->spare = running->next;
+		exchanger->spare_count--;
+	} else {
+		running = malloc(sizeof(*running));
+		if (!running)
+			return NULL;
+		uv_timer_init(exchanger->loop, &running->timer);
+		running->timer.data = running;
+		running->ended = 0;
+		running->exchanger = exchanger;
+	}
+	memset(&running->exchange, 0, offsetof(struct exchange, attempts));
+	running->previous = NULL;
+	running->next = exchanger->running;
+	if (running->next)
+		running->next->previous = running;
+	exchanger->running = running;
+	exchanger->running_count++;
+	return running;
 }
 
 static void finish_entry(struct inflight *entry, const struct vigie_outcome *outcome)
@@ -368,6 +411,12 @@ void vigie_exchanger_close(struct vigie_exchanger *exchanger)
 		finish_entry(exchanger->running->entry, &stopping);
 		running_free(exchanger->running);
 	}
+	while (exchanger->spare) {
+		struct running *running = exchanger->spare;
+
+		exchanger->spare = running->next;
+		uv_close((uv_handle_t *)&running->timer, on_running_closed);
+	}
 	dismiss(exchanger, &exchanger->impatient);
 	dismiss(exchanger, &exchanger->patient);
 	datagrams_close(exchanger->datagrams);
@@ -414,22 +463,13 @@ static enum vigie_status refuse_all_down(struct vigie_exchanger *exchanger, cons
 static enum vigie_status run(struct vigie_exchanger *exchanger, struct inflight *entry,
 			     struct upstream_set *set, const struct question *question, bool tcp)
 {
-	struct running *running =
-		exchanger->running_count < VIGIE_EXCHANGES_MAX ? calloc(1, sizeof(*running)) : NULL;
+	struct running *running = running_new(exchanger);
 
-	if (!running || uv_timer_init(exchanger->loop, &running->timer)) {
-		free(running);
+	if (!running) {
 		upstream_set_release(set);
 		return VIGIE_ENOSPC;
 	}
-	running->timer.data = running;
-	running->exchanger = exchanger;
 	running->entry = entry;
-	running->next = exchanger->running;
-	if (running->next)
-		running->next->previous = running;
-	exchanger->running = running;
-	exchanger->running_count++;
 	atomic_fetch_add(&set->group->under_way, 1);
 	exchange_start(&running->exchange, &real_net, exchanger, set, question, tcp, on_done);
 	return VIGIE_OK;

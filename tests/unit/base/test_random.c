@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -31,6 +33,32 @@ static void test_kernel(void **state)
 	vigie_random_bytes(b, sizeof(b));
 	assert_memory_not_equal(a, b, sizeof(a));
 	vigie_random_bytes(a, 0);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(uint64_t));
+}
+
+static void *draw(void *out)
+{
+	for (int i = 0; i < 1000; i++)
+		vigie_random_bytes((uint64_t *)out + i, sizeof(uint64_t));
+	return NULL;
+}
+
+/* What comes out of a thread's stock never comes again, there or in another thread. */
+static void test_stocks(void **state)
+{
+	static uint64_t values[2][1000];
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, draw, values[1]), 0);
+	draw(values[0]);
+	pthread_join(thread, NULL);
+	qsort(values, 2000, sizeof(uint64_t), by_value);
+	for (int i = 1; i < 2000; i++)
+		assert_true((&values[0][0])[i] != (&values[0][0])[i - 1]);
 }
 
 static void test_below(void **state)
@@ -65,6 +93,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kernel),
+		cmocka_unit_test(test_stocks),
 		cmocka_unit_test(test_below),
 		cmocka_unit_test_teardown(test_bias, restore),
 	};
