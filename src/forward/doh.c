@@ -2,21 +2,20 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "doh_message.h"
+#include "doh_sessions.h"
 #include "tls.h"
 #include "vigie/answer.h"
 #include "vigie/buffer.h"
-#include "vigie/clock.h"
 #include "vigie/curl_loop.h"
-#include "vigie/random.h"
 
 enum {
-	TICK_MS = 250,
 	CONNECTIONS_MAX = 4, /* of a link: one takes 100 queries by HTTP/2, but one at a time by HTTP/1.1 */
 	URL_MAX = 512 + ASKED_MAX * 4 / 3
 };
@@ -24,41 +23,36 @@ enum {
 /* One upstream's connections: a multi handle of its own, so that no connection that was verified for one
  * group of upstreams is used for another. */
 struct doh_link {
-	struct doh_link *next;
-	struct doh_link *previous;
-	struct doh *doh;           /* NULL: closing */
-	struct upstream *upstream; /* a reference */
+	struct carrier carrier; /* open: a response came */
 	struct vigie_forward_tls *tls;
+	int (*keep_session)(SSL *ssl, SSL_SESSION *session); /* curl's */
 	struct vigie_curl_loop *curl;
 	struct curl_slist *headers;
 	struct curl_slist *connect_to;
 	uv_timer_t tick;
-	bool open;    /* a response came */
-	bool retired; /* takes no new queries */
-	uint64_t heard_ms;
-	uint64_t asked_ms; /* the last query, or the first of those that wait */
-	uint64_t retire_ms;
-	uint64_t expire_ms;
 	unsigned unheard; /* queries that were given up since the last response */
-	unsigned waiting;
 	struct doh_query *queries;
 };
 
 /* One query under way. */
 struct doh_query {
+	struct carried carried;
 	struct doh_query *next;
 	struct doh_query *previous;
-	struct doh_link *link;
-	struct attempt *attempt;
 	CURL *easy;
 	struct vigie_buffer body;
 	bool too_long;
 	char trouble[CURL_ERROR_SIZE];
 };
 
+static struct doh_link *link_of(struct carrier *carrier)
+{
+	return (struct doh_link *)carrier; /* it stands first */
+}
+
 static void query_free(struct doh_query *query)
 {
-	struct doh_link *link = query->link;
+	struct doh_link *link = link_of(query->carried.carrier);
 
 	if (query->next)
 		query->next->previous = query->previous;
@@ -66,7 +60,7 @@ static void query_free(struct doh_query *query)
 		query->previous->next = query->next;
 	else
 		link->queries = query->next;
-	link->waiting--;
+	carrier_drop(&link->carrier);
 	curl_multi_remove_handle(vigie_curl_loop_multi(link->curl), query->easy);
 	curl_easy_cleanup(query->easy);
 	vigie_buffer_fini(&query->body);
@@ -81,42 +75,38 @@ static void on_tick_closed(uv_handle_t *handle)
 static void link_close(struct doh_link *link)
 {
 	while (link->queries) {
-		link->queries->attempt->handle = NULL;
+		link->queries->carried.attempt->handle = NULL;
 		query_free(link->queries);
 	}
-	if (link->next)
-		link->next->previous = link->previous;
-	if (link->previous)
-		link->previous->next = link->next;
-	else
-		link->doh->first = link->next;
+	carrier_close(&link->carrier);
 	vigie_curl_loop_close(link->curl);
 	curl_slist_free_all(link->headers);
 	curl_slist_free_all(link->connect_to);
 	vigie_forward_tls_free(link->tls);
-	upstream_release(link->upstream);
+	carrier_fini(&link->carrier);
 	uv_close((uv_handle_t *)&link->tick, on_tick_closed);
 }
 
 void doh_close(struct doh *doh)
 {
-	while (doh->first)
-		link_close(doh->first);
+	while (doh->list.first)
+		link_close(link_of(doh->list.first));
 }
 
 void doh_drop(struct attempt *attempt)
 {
 	struct doh_query *query = attempt->handle;
+	struct doh_link *link = link_of(query->carried.carrier);
 
-	if (++query->link->unheard >= DOH_UNHEARD_MAX)
-		query->link->retired = true;
+	if (++link->unheard >= DOH_UNHEARD_MAX)
+		link->carrier.retired = true;
 	query_free(query);
 }
 
 /* So hears the attempt of a query that is over. */
 static void fail(struct doh_query *query, int error, const char *why)
 {
-	struct attempt *attempt = query->attempt;
+	struct attempt *attempt = query->carried.attempt;
 	char reason[REASON_MAX];
 
 	snprintf(reason, sizeof(reason), "HTTPS: %.*s", REASON_MAX - 8, why);
@@ -154,7 +144,7 @@ static const char *find_fault(const struct doh_query *query, char *text, size_t 
 
 static void take_response(struct doh_query *query)
 {
-	struct attempt *attempt = query->attempt;
+	struct attempt *attempt = query->carried.attempt;
 	struct vigie_buffer body = query->body;
 	char text[64];
 	const char *fault = find_fault(query, text, sizeof(text));
@@ -182,21 +172,21 @@ static void on_done(CURL *easy, CURLcode code)
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &query);
 	curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
-	link = query->link;
+	link = link_of(query->carried.carrier);
 	if (connects > 0)
-		query->attempt->shook = true;
+		query->carried.attempt->shook = true;
 	if (code == CURLE_OK || query->too_long) {
-		link->open = true;
-		link->heard_ms = vigie_clock_ms();
+		link->carrier.open = true;
+		carrier_heard(&link->carrier);
 		link->unheard = 0;
 	}
 	if (query->too_long) {
-		query->attempt->shook = true;
+		query->carried.attempt->shook = true;
 		fail(query, -EPROTO, "the response is too long");
 	} else if (code == CURLE_OK) {
 		take_response(query);
 	} else {
-		link->open = false;
+		link->carrier.open = false;
 		snprintf(why, sizeof(why), "%s",
 			 query->trouble[0] ? query->trouble : curl_easy_strerror(code));
 		fail(query, code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -ECONNABORTED, why);
@@ -206,8 +196,8 @@ static void on_done(CURL *easy, CURLcode code)
 /* The link is of no use any more: so hear all that wait on it. */
 static void link_fail(struct doh_link *link, const char *why)
 {
-	link->retired = true;
-	link->open = false;
+	link->carrier.retired = true;
+	link->carrier.open = false;
 	while (link->queries)
 		fail(link->queries, -ETIMEDOUT, why);
 }
@@ -215,15 +205,17 @@ static void link_fail(struct doh_link *link, const char *why)
 static void on_tick(uv_timer_t *tick)
 {
 	struct doh_link *link = tick->data;
-	uint64_t now = vigie_clock_ms();
-	uint64_t since = link->heard_ms > link->asked_ms ? link->heard_ms : link->asked_ms;
 
-	if (now >= link->retire_ms)
-		link->retired = true;
-	if (link->waiting > 0 && now - since >= DOH_SILENCE_MS)
+	switch (carrier_tick(&link->carrier)) {
+	case CARRIER_SILENT:
 		link_fail(link, "the connection is silent");
-	if (link->waiting == 0 && (link->retired || now - since >= link->expire_ms))
+		break;
+	case CARRIER_DONE:
 		link_close(link);
+		break;
+	case CARRIER_GOOD:
+		break;
+	}
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *argument)
@@ -239,7 +231,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *argument)
 /* Who the server must be, and where it is. */
 static bool set_names(struct doh_link *link, const char *group_name, char *url, size_t size)
 {
-	const struct vigie_target *target = &link->upstream->target;
+	const struct vigie_target *target = &link->carrier.upstream->target;
 	const char *name = target->server_name[0] ? target->server_name : group_name;
 	const char *port = strrchr(target->text, ':') + 1;
 	char connect_to[sizeof(target->text) + 4];
@@ -256,9 +248,28 @@ static bool set_names(struct doh_link *link, const char *group_name, char *url, 
 	return link->connect_to != NULL;
 }
 
-static CURLcode on_context(CURL *easy, void *context, void *settings)
+/* curl 7.88 frees a connection by HTTP/2 without a word to the other side, after which OpenSSL resumes its
+ * session no more: curl keeps a copy. */
+static int on_session(SSL *ssl, SSL_SESSION *session)
 {
-	return tls_settings_apply(settings, context) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+	struct doh_link *link = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	SSL_SESSION *copy = SSL_SESSION_dup(session);
+
+	if (copy && link->keep_session(ssl, copy) == 0)
+		SSL_SESSION_free(copy);
+	return 0; /* the session itself stays OpenSSL's */
+}
+
+static CURLcode on_context(CURL *easy, void *context, void *argument)
+{
+	struct doh_link *link = argument;
+
+	link->keep_session = SSL_CTX_sess_get_new_cb(context);
+	if (link->keep_session) {
+		SSL_CTX_set_app_data(context, link);
+		SSL_CTX_sess_set_new_cb(context, on_session);
+	}
+	return tls_settings_apply(link->tls, context) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
 static void set_source(CURL *easy, const struct vigie_target *target, const struct sockaddr_storage *source)
@@ -277,7 +288,7 @@ static void set_source(CURL *easy, const struct vigie_target *target, const stru
 static void set_options(struct doh_query *query)
 {
 	CURL *easy = query->easy;
-	struct doh_link *link = query->link;
+	struct doh_link *link = link_of(query->carried.carrier);
 
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
@@ -292,7 +303,8 @@ static void set_options(struct doh_query *query)
 	curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
 	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_context);
-	curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, link->tls);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, link);
+	doh_sessions_use(link->carrier.upstream->doh_sessions, easy);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, link->headers);
 	curl_easy_setopt(easy, CURLOPT_CONNECT_TO, link->connect_to);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, query->trouble);
@@ -338,56 +350,12 @@ static struct doh_link *link_new(struct doh *doh, const struct attempt *attempt)
 	}
 	curl_multi_setopt(vigie_curl_loop_multi(link->curl), CURLMOPT_MAX_HOST_CONNECTIONS,
 			  (long)CONNECTIONS_MAX);
-	link->upstream = upstream_hold(attempt->upstream);
 	link->tls = tls_settings_hold(options->tls);
-	link->heard_ms = link->asked_ms = vigie_clock_ms();
-	link->expire_ms = options->expire;
-	/* Not all at once. */
-	link->retire_ms = link->asked_ms + options->max_age * 3 / 4 +
-			  vigie_random_below((uint32_t)(options->max_age / 2 + 1));
-	link->doh = doh;
-	link->next = doh->first;
-	if (link->next)
-		link->next->previous = link;
-	doh->first = link;
+	carrier_init(&link->carrier, &doh->list, attempt);
 	uv_timer_init(doh->loop, &link->tick);
 	link->tick.data = link;
-	uv_timer_start(&link->tick, on_tick, TICK_MS, TICK_MS);
+	uv_timer_start(&link->tick, on_tick, CARRIER_TICK_MS, CARRIER_TICK_MS);
 	return link;
-}
-
-/* The earlier query of the same exchange that waits there. */
-static const struct attempt *earlier_attempt(const struct doh_link *link, const struct exchange *exchange)
-{
-	for (const struct doh_query *query = link->queries; query; query = query->next) {
-		if (query->attempt->exchange == exchange)
-			return query->attempt;
-	}
-	return NULL;
-}
-
-/* As with streams: a link that takes one more query; NULL: a new one is to be made. `alive`: to ask again
- * would bring nothing. */
-static struct doh_link *find_link(const struct doh *doh, const struct attempt *attempt, bool again,
-				  bool *alive)
-{
-	*alive = false;
-	for (struct doh_link *link = doh->first; link; link = link->next) {
-		const struct attempt *earlier;
-
-		if (link->upstream != attempt->upstream)
-			continue;
-		earlier = again ? earlier_attempt(link, attempt->exchange) : NULL;
-		if (earlier && link->open && link->heard_ms * 1000 > earlier->sent_us) {
-			*alive = true;
-			return NULL;
-		}
-		if (earlier && link->open)
-			link->retired = true; /* it may be dead: the kernel finds out late */
-		if (!earlier && !link->retired)
-			return link;
-	}
-	return NULL;
 }
 
 int doh_send(struct doh *doh, struct attempt *attempt, bool again)
@@ -397,11 +365,11 @@ int doh_send(struct doh *doh, struct attempt *attempt, bool again)
 	struct doh_link *link;
 	char url[URL_MAX];
 	bool alive;
+	struct carrier *carrier = carrier_pick(&doh->list, attempt, again, &alive);
 
-	link = find_link(doh, attempt, again, &alive);
 	if (alive)
 		return -EINPROGRESS;
-	link = link ? link : link_new(doh, attempt);
+	link = carrier ? link_of(carrier) : link_new(doh, attempt);
 	query = link ? calloc(1, sizeof(*query)) : NULL;
 	if (!query)
 		return -ENOMEM;
@@ -409,8 +377,7 @@ int doh_send(struct doh *doh, struct attempt *attempt, bool again)
 	if (!query->easy || !set_names(link, options->tls_servername, url, sizeof(url)))
 		goto fail;
 	attempt->asked[0] = attempt->asked[1] = 0; /* RFC 8484 section 4.1: caches are to know it again */
-	query->link = link;
-	query->attempt = attempt;
+	query->carried.carrier = &link->carrier;
 	vigie_buffer_init(&query->body, VIGIE_MESSAGE_MAX);
 	set_options(query);
 	set_source(query->easy, &attempt->upstream->target, &options->source);
@@ -421,10 +388,7 @@ int doh_send(struct doh *doh, struct attempt *attempt, bool again)
 	if (query->next)
 		query->next->previous = query;
 	link->queries = query;
-	if (link->waiting++ == 0)
-		link->asked_ms = vigie_clock_ms();
-	attempt->handle = query;
-	attempt->shook = !link->open;
+	carrier_carry(&link->carrier, &query->carried, attempt);
 	return 0;
 
 fail:

@@ -1,24 +1,20 @@
-/* Queries to upstreams by HTTPS (RFC 8484), over HTTP/2 by libcurl: many at once on each connection. Like a
- * `stream`, a `link` is used by one worker, closed when idle, and takes no new queries after some time. */
+/* Queries to upstreams by HTTPS (RFC 8484), over HTTP/2 by libcurl: many at once on each connection. */
 #ifndef VIGIE_FORWARD_DOH_H
 #define VIGIE_FORWARD_DOH_H
 
 #include <uv.h>
 
-#include "exchange.h"
+#include "carrier.h"
 
 enum {
 	DOH_CONNECT_MS = 3000, /* a connection is to be made within, TLS included */
-	DOH_SILENCE_MS = 3000, /* without a response while some are due: it is dead */
-	DOH_UNHEARD_MAX = 16   /* queries that were given up in a row without a response: so is it then */
+	DOH_UNHEARD_MAX = 16   /* queries that were given up in a row without a response: it is dead */
 };
-
-struct doh_link;
 
 /* The links of one worker. */
 struct doh {
 	uv_loop_t *loop;
-	struct doh_link *first;
+	struct carriers list;
 };
 
 /* As `send` and `drop` of struct net. */

@@ -14,38 +14,26 @@
 enum {
 	FRAME_HEADER = 2,
 	IN_MAX = 2 * (FRAME_HEADER + VIGIE_MESSAGE_MAX),
-	OUT_MAX = STREAM_QUERIES_MAX * (FRAME_HEADER + ASKED_MAX),
-	TICK_MS = 250
+	OUT_MAX = STREAM_QUERIES_MAX * (FRAME_HEADER + ASKED_MAX)
 };
 
 /* A query whose id is taken on this connection: until the reply comes, also when nobody waits any more. */
 struct slot {
+	struct carried carried; /* without an attempt: forgotten */
 	uint16_t id;
 	bool used;
-	struct attempt *attempt; /* NULL: forgotten */
-	struct stream *stream;
 };
 
 struct stream {
-	struct stream *next;
-	struct stream *previous;
-	struct streams *streams;   /* NULL: closing */
-	struct upstream *upstream; /* a reference */
+	struct carrier carrier; /* open: queries can be written */
+	struct streams *streams;
 	uv_tcp_t tcp;
 	uv_timer_t tick;
 	uv_connect_t connect;
 	unsigned handles; /* that the loop has not closed yet */
 	struct tls *tls;  /* NULL: plain TCP */
-	bool open;        /* queries can be written */
-	bool retired;     /* takes no new queries */
 	uint64_t made_ms;
-	uint64_t heard_ms; /* the last byte */
-	uint64_t asked_ms; /* the last query, or when the first of those that wait was sent */
-	uint64_t retire_ms;
-	uint64_t expire_ms; /* how long it may be idle */
-	unsigned max_idle;
-	unsigned used;
-	unsigned waiting; /* slots with an attempt */
+	unsigned used; /* slots */
 	struct slot slots[STREAM_QUERIES_MAX];
 	struct vigie_buffer in;
 	struct vigie_buffer out; /* until it is open */
@@ -57,12 +45,17 @@ struct written {
 	uint8_t bytes[];
 };
 
+static struct stream *stream_of(struct carrier *carrier)
+{
+	return (struct stream *)carrier; /* it stands first */
+}
+
 static void stream_free(struct stream *stream)
 {
 	vigie_buffer_fini(&stream->in);
 	vigie_buffer_fini(&stream->out);
 	tls_free(stream->tls);
-	upstream_release(stream->upstream);
+	carrier_fini(&stream->carrier);
 	free(stream);
 }
 
@@ -76,16 +69,9 @@ static void on_closed(uv_handle_t *handle)
 
 static void stream_close(struct stream *stream)
 {
-	if (!stream->streams)
+	if (!stream->carrier.list)
 		return;
-	if (stream->next)
-		stream->next->previous = stream->previous;
-	if (stream->previous)
-		stream->previous->next = stream->next;
-	else
-		stream->streams->first = stream->next;
-	stream->streams->count--;
-	stream->streams = NULL;
+	carrier_close(&stream->carrier);
 	uv_close((uv_handle_t *)&stream->tcp, on_closed);
 	uv_close((uv_handle_t *)&stream->tick, on_closed);
 }
@@ -93,15 +79,15 @@ static void stream_close(struct stream *stream)
 /* The connection is of no use any more: so hear all that wait on it. */
 static void stream_fail(struct stream *stream, int error, const char *why)
 {
-	if (!stream->streams)
+	if (!stream->carrier.list)
 		return;
 	stream_close(stream);
 	for (size_t i = 0; i < STREAM_QUERIES_MAX; i++) {
-		struct attempt *attempt = stream->slots[i].attempt;
+		struct attempt *attempt = stream->slots[i].carried.attempt;
 
 		if (!attempt)
 			continue;
-		stream->slots[i].attempt = NULL;
+		stream->slots[i].carried.attempt = NULL;
 		attempt->handle = NULL;
 		exchange_failed(attempt, error, why);
 	}
@@ -109,19 +95,14 @@ static void stream_fail(struct stream *stream, int error, const char *why)
 
 void stream_drop(struct attempt *attempt)
 {
-	struct slot *slot = attempt->handle;
+	struct carried *carried = attempt->handle;
+	struct stream *stream = stream_of(carried->carrier);
 
-	slot->attempt = NULL;
-	slot->stream->waiting--;
+	carried->attempt = NULL;
+	carrier_drop(&stream->carrier);
 	/* Ids that stay taken would use the connection up: most replies never came. */
-	if (slot->stream->used - slot->stream->waiting > STREAM_QUERIES_MAX / 2)
-		slot->stream->retired = true;
-}
-
-static void slot_free(struct slot *slot)
-{
-	slot->used = false;
-	slot->stream->used--;
+	if (stream->used - stream->carrier.waiting > STREAM_QUERIES_MAX / 2)
+		stream->carrier.retired = true;
 }
 
 /* Hands a message to the attempt whose id it has. False: the connection is not to be trusted any more. */
@@ -135,13 +116,17 @@ static bool take_message(struct stream *stream, const uint8_t *message, size_t l
 
 		if (!slot->used || slot->id != id)
 			continue;
-		if (slot->attempt)
-			good = exchange_message(slot->attempt, message, length);
-		if (good)
-			slot_free(slot);
+		if (slot->carried.attempt)
+			good = exchange_message(slot->carried.attempt, message, length);
+		if (good) {
+			slot->used = false;
+			stream->used--;
+			stream->carrier.full = false;
+		}
 		return good;
 	}
-	atomic_fetch_add_explicit(&stream->upstream->counters.bad[VIGIE_REPLY_ID], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&stream->carrier.upstream->counters.bad[VIGIE_REPLY_ID], 1,
+				  memory_order_relaxed);
 	return false;
 }
 
@@ -149,7 +134,7 @@ static void read_messages(struct stream *stream)
 {
 	size_t at = 0;
 
-	while (stream->streams && stream->in.length - at >= FRAME_HEADER) {
+	while (stream->carrier.list && stream->in.length - at >= FRAME_HEADER) {
 		const uint8_t *frame = stream->in.data + at;
 		size_t length = (size_t)frame[0] << 8 | frame[1];
 
@@ -215,7 +200,7 @@ static int flush_tls(struct stream *stream)
 /* Writes bytes, or keeps them until the connection is open. Negative errno. */
 static int stream_write(struct stream *stream, const uint8_t *bytes, size_t length)
 {
-	if (!stream->open)
+	if (!stream->carrier.open)
 		return vigie_buffer_append(&stream->out, bytes, length) ? -ENOMEM : 0;
 	if (!stream->tls)
 		return write_raw(stream, bytes, length);
@@ -227,7 +212,7 @@ static void on_open(struct stream *stream)
 {
 	int error;
 
-	stream->open = true;
+	stream->carrier.open = true;
 	error = stream->out.length > 0 ? stream_write(stream, stream->out.data, stream->out.length) : 0;
 	vigie_buffer_fini(&stream->out);
 	if (error)
@@ -246,9 +231,9 @@ static void read_tls(struct stream *stream, const uint8_t *bytes, size_t length)
 	}
 	if (state == TLS_SHAKING)
 		return;
-	if (!stream->open)
+	if (!stream->carrier.open)
 		on_open(stream);
-	while (stream->streams && got > 0) {
+	while (stream->carrier.list && got > 0) {
 		if (vigie_buffer_reserve(&stream->in, STREAM_READ_SIZE)) {
 			stream_fail(stream, -ENOMEM, "out of memory");
 			return;
@@ -271,7 +256,7 @@ static void on_read(uv_stream_t *handle, ssize_t got, const uv_buf_t *buffer)
 		stream_fail(stream, (int)got, got == UV_EOF ? "connection closed" : uv_strerror((int)got));
 		return;
 	}
-	stream->heard_ms = vigie_clock_ms();
+	carrier_heard(&stream->carrier);
 	if (stream->tls) {
 		read_tls(stream, (const uint8_t *)buffer->base, (size_t)got);
 		return;
@@ -284,7 +269,7 @@ static void on_connected(uv_connect_t *connect, int status)
 {
 	struct stream *stream = connect->data;
 
-	if (!stream->streams)
+	if (!stream->carrier.list)
 		return;
 	if (!status)
 		status = uv_read_start((uv_stream_t *)&stream->tcp, on_allocate, on_read);
@@ -294,35 +279,21 @@ static void on_connected(uv_connect_t *connect, int status)
 		stream_fail(stream, status, uv_strerror(status));
 		return;
 	}
-	stream->heard_ms = vigie_clock_ms();
+	carrier_heard(&stream->carrier);
 	if (!stream->tls)
 		on_open(stream);
-}
-
-/* Idle connections to the same upstream. */
-static unsigned idle_count(const struct stream *stream)
-{
-	unsigned idle = 0;
-
-	for (const struct stream *other = stream->streams->first; other; other = other->next)
-		idle += other->upstream == stream->upstream && other->waiting == 0;
-	return idle;
 }
 
 static void on_tick(uv_timer_t *tick)
 {
 	struct stream *stream = tick->data;
-	uint64_t now = vigie_clock_ms();
-	uint64_t since = stream->heard_ms > stream->asked_ms ? stream->heard_ms : stream->asked_ms;
+	enum carrier_state state = carrier_tick(&stream->carrier);
 
-	if (now >= stream->retire_ms)
-		stream->retired = true;
-	if (!stream->open && now - stream->made_ms >= STREAM_CONNECT_MS)
+	if (!stream->carrier.open && vigie_clock_ms() - stream->made_ms >= STREAM_CONNECT_MS)
 		stream_fail(stream, -ETIMEDOUT, "no connection in time");
-	else if (stream->waiting > 0 && stream->open && now - since >= STREAM_SILENCE_MS)
+	else if (state == CARRIER_SILENT)
 		stream_fail(stream, -ETIMEDOUT, "the connection is silent");
-	else if (stream->waiting == 0 && (stream->retired || now - since >= stream->expire_ms ||
-					  (stream->max_idle > 0 && idle_count(stream) > stream->max_idle)))
+	else if (state == CARRIER_DONE)
 		stream_close(stream);
 }
 
@@ -334,43 +305,28 @@ static struct stream *stream_new(struct streams *streams, const struct attempt *
 
 	if (!stream)
 		return NULL;
-	stream->upstream = upstream_hold(attempt->upstream);
 	vigie_buffer_init(&stream->in, IN_MAX);
 	vigie_buffer_init(&stream->out, OUT_MAX);
-	for (size_t i = 0; i < STREAM_QUERIES_MAX; i++)
-		stream->slots[i].stream = stream;
-	stream->made_ms = stream->heard_ms = stream->asked_ms = vigie_clock_ms();
-	stream->expire_ms = options->expire;
-	stream->max_idle = options->max_idle;
-	/* Not all at once. */
-	stream->retire_ms = stream->made_ms + options->max_age * 3 / 4 +
-			    vigie_random_below((uint32_t)(options->max_age / 2 + 1));
-	if (attempt->protocol == VIGIE_PROTOCOL_TLS) {
-		stream->tls = tls_new(stream->upstream, options);
-		if (!stream->tls) {
-			stream_free(stream);
-			return NULL;
-		}
-	}
-	if (uv_tcp_init_ex(streams->loop, &stream->tcp, to->sa_family)) {
+	stream->made_ms = vigie_clock_ms();
+	stream->streams = streams;
+	carrier_init(&stream->carrier, &streams->list, attempt);
+	if (attempt->protocol == VIGIE_PROTOCOL_TLS)
+		stream->tls = tls_new(attempt->upstream, options);
+	if ((attempt->protocol == VIGIE_PROTOCOL_TLS && !stream->tls) ||
+	    uv_tcp_init_ex(streams->loop, &stream->tcp, to->sa_family)) {
+		carrier_close(&stream->carrier);
 		stream_free(stream);
 		return NULL;
 	}
 	uv_timer_init(streams->loop, &stream->tick);
 	stream->handles = 2;
 	stream->tcp.data = stream->tick.data = stream->connect.data = stream;
-	stream->streams = streams;
-	stream->next = streams->first;
-	if (stream->next)
-		stream->next->previous = stream;
-	streams->first = stream;
-	streams->count++;
 	return stream;
 }
 
 static int stream_connect(struct stream *stream, const struct sockaddr *from)
 {
-	const struct sockaddr *to = (const struct sockaddr *)&stream->upstream->target.address;
+	const struct sockaddr *to = (const struct sockaddr *)&stream->carrier.upstream->target.address;
 	int error = 0;
 
 	if (from->sa_family == to->sa_family)
@@ -380,42 +336,8 @@ static int stream_connect(struct stream *stream, const struct sockaddr *from)
 	if (error)
 		return error;
 	uv_tcp_nodelay(&stream->tcp, 1);
-	uv_timer_start(&stream->tick, on_tick, TICK_MS, TICK_MS);
+	uv_timer_start(&stream->tick, on_tick, CARRIER_TICK_MS, CARRIER_TICK_MS);
 	return 0;
-}
-
-/* The earlier query of the same exchange that waits there. */
-static const struct attempt *earlier_attempt(const struct stream *stream, const struct exchange *exchange)
-{
-	for (size_t i = 0; i < STREAM_QUERIES_MAX; i++) {
-		if (stream->slots[i].attempt && stream->slots[i].attempt->exchange == exchange)
-			return stream->slots[i].attempt;
-	}
-	return NULL;
-}
-
-/* A connection that takes one more query; NULL: a new one is to be made. `alive` is set when the same
- * question waits on one that has been heard of since: to ask again would bring nothing. */
-static struct stream *find_stream(struct streams *streams, const struct attempt *attempt, bool again,
-				  bool *alive)
-{
-	*alive = false;
-	for (struct stream *stream = streams->first; stream; stream = stream->next) {
-		const struct attempt *earlier;
-
-		if (stream->upstream != attempt->upstream)
-			continue;
-		earlier = again ? earlier_attempt(stream, attempt->exchange) : NULL;
-		if (earlier && stream->open && stream->heard_ms * 1000 > earlier->sent_us) {
-			*alive = true;
-			return NULL;
-		}
-		if (earlier && stream->open)
-			stream->retired = true; /* it may be dead: the kernel finds out late */
-		if (!earlier && !stream->retired && stream->used < STREAM_QUERIES_MAX)
-			return stream;
-	}
-	return NULL;
 }
 
 static struct slot *take_slot(struct stream *stream, uint16_t id)
@@ -434,7 +356,8 @@ static struct slot *take_slot(struct stream *stream, uint16_t id)
 int stream_send(struct streams *streams, struct attempt *attempt, bool again)
 {
 	bool alive;
-	struct stream *stream = find_stream(streams, attempt, again, &alive);
+	struct carrier *carrier = carrier_pick(&streams->list, attempt, again, &alive);
+	struct stream *stream = carrier ? stream_of(carrier) : NULL;
 	uint8_t frame[FRAME_HEADER + ASKED_MAX];
 	struct slot *slot = NULL;
 	uint16_t id = 0;
@@ -464,20 +387,15 @@ int stream_send(struct streams *streams, struct attempt *attempt, bool again)
 	error = stream_write(stream, frame, FRAME_HEADER + attempt->asked_length);
 	if (error)
 		return error;
-	if (stream->waiting == 0)
-		stream->asked_ms = vigie_clock_ms();
 	slot->id = id;
 	slot->used = true;
-	slot->attempt = attempt;
-	stream->used++;
-	stream->waiting++;
-	attempt->handle = slot;
-	attempt->shook = !stream->open;
+	stream->carrier.full = ++stream->used == STREAM_QUERIES_MAX;
+	carrier_carry(&stream->carrier, &slot->carried, attempt);
 	return 0;
 }
 
 void streams_close(struct streams *streams)
 {
-	while (streams->first)
-		stream_close(streams->first);
+	while (streams->list.first)
+		stream_close(stream_of(streams->list.first));
 }

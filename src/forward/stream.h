@@ -1,27 +1,22 @@
-/* Connections to upstreams by TCP (RFC 7766): many queries at once on each, replies in any order; a
- * connection is used by one worker, closed when idle, and takes no new queries after some time, because a
- * Service's address leads all packets of one connection to one pod. */
+/* Connections to upstreams by TCP (RFC 7766), and by TLS over it: many queries at once on each, replies in
+ * any order. */
 #ifndef VIGIE_FORWARD_STREAM_H
 #define VIGIE_FORWARD_STREAM_H
 
 #include <uv.h>
 
-#include "exchange.h"
+#include "carrier.h"
 
 enum {
 	STREAM_QUERIES_MAX = 256, /* under way on one connection; then there is a second one */
 	STREAM_READ_SIZE = 16384, /* bytes read at a time */
-	STREAM_CONNECT_MS = 3000, /* to be made within */
-	STREAM_SILENCE_MS = 3000  /* without a byte while replies are due: it is dead */
+	STREAM_CONNECT_MS = 3000  /* to be made within */
 };
-
-struct stream;
 
 /* The connections of one worker. */
 struct streams {
 	uv_loop_t *loop;
-	struct stream *first;
-	size_t count;
+	struct carriers list;
 	uint8_t scratch[STREAM_READ_SIZE]; /* what came by TLS, within one callback */
 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "doh_sessions.h"
 #include "tls.h"
 #include "vigie/clock.h"
 #include "vigie/random.h"
@@ -28,6 +29,7 @@ void upstream_release(struct upstream *upstream)
 		return;
 	health_fini(&upstream->health);
 	SSL_SESSION_free(upstream->session);
+	doh_sessions_free(upstream->doh_sessions);
 	free(upstream);
 }
 
@@ -37,6 +39,13 @@ static struct upstream *upstream_new(const struct vigie_target *target)
 
 	if (!upstream)
 		return NULL;
+	if (target->protocol == VIGIE_PROTOCOL_HTTPS) {
+		upstream->doh_sessions = doh_sessions_new();
+		if (!upstream->doh_sessions) {
+			free(upstream);
+			return NULL;
+		}
+	}
 	upstream->references = 1;
 	upstream->target = *target;
 	health_init(&upstream->health, vigie_clock_us());

@@ -18,6 +18,7 @@ struct upstream {
 	struct vigie_target target;
 	struct health health;
 	_Atomic(struct ssl_session_st *) session; /* of TLS, to be resumed; taken out when it is used */
+	struct doh_sessions *doh_sessions;        /* the same of HTTPS; NULL: of another protocol */
 	struct {
 		_Atomic uint64_t sent[VIGIE_PROTOCOLS];
 		_Atomic uint64_t reused[VIGIE_PROTOCOLS]; /* of them, on connections that were there */

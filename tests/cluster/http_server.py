@@ -221,6 +221,7 @@ class HttpServer:
         self.handler = handler
         self.protocols = protocols
         self.accepted = 0    # connections so far
+        self.resumed = 0     # of them, those with a session of TLS that was there
         self.silent = False  # new connections are accepted, and nothing is said on them
         self.use_certificate(certificate, key)
         self._connections: dict[socket.socket, None] = {}
@@ -258,6 +259,7 @@ class HttpServer:
         finally:
             self._connections.pop(plain, None)
         self._connections[connection] = None
+        self.resumed += connection.session_reused
         try:
             if connection.selected_alpn_protocol() == "h2":
                 two = _Connection2(connection, self.handler)

@@ -162,27 +162,6 @@ def test_a_forged_reply_is_passed_over(serve):
         thread.join()
 
 
-def test_a_reply_from_elsewhere_is_not_taken(serve):
-    """The socket is connected: another address' datagram does not reach it."""
-    with (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
-          socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger):
-        server.bind(("127.0.0.1", 0))
-        server.settimeout(20)
-        stranger.bind(("127.0.0.2", server.getsockname()[1]))
-        vigie = serve(f"127.0.0.1:{server.getsockname()[1]}")
-
-        def answer() -> None:
-            packet, source = server.recvfrom(512)
-            for sender, address in ((stranger, "203.0.113.66"), (server, "192.0.2.80")):
-                reply = dns.message.make_response(dns.message.from_wire(packet))
-                reply.answer.append(dns.rrset.from_text(NAME, 60, "IN", "A", address))
-                sender.sendto(reply.to_wire(), source)
-        thread = threading.Thread(target=answer)
-        thread.start()
-        assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
-        thread.join()
-
-
 def test_truncated_replies_are_asked_again_by_tcp(serve, upstream):
     upstream.answers[NAME, "A"] = Reply(*[f"{NAME} 60 IN A 192.0.2.{number}" for number in range(1, 60)], truncated=True)
     vigie = serve(upstream)

@@ -1,63 +1,24 @@
 """Upstreams by HTTPS: `https://` and `doh_method` of `forward` (RFC 8484)."""
-import base64
-import contextlib
 import shutil
 import ssl
 import subprocess
-import sys
-import urllib.parse
-from pathlib import Path
 
 import dns.flags
-import dns.message
 import dns.rcode
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
-
-from http_server import HttpServer, Response  # noqa: E402
-from metrics_page import Page  # noqa: E402
-from scripted_upstream import Reply, Upstream  # noqa: E402
-from vigie_process import addresses, free_port, refused_configuration, wait_for  # noqa: E402
+from doh_upstream import TYPE, Doh, HttpServer, send
+from metrics_page import Page
+from scripted_upstream import Reply, Upstream
+from vigie_process import addresses, free_port, refused_configuration, wait_for
 
 NAME = "www.example.com."
-TYPE = "application/dns-message"
-
-
-class Doh:
-    """A scripted upstream behind HTTP. `faults` says by name what becomes of the HTTP response."""
-
-    def __init__(self, pki: Path, **options):
-        self.script = Upstream()  # not entered: what it would answer
-        self.script.answers[NAME, "A"] = Reply(f"{NAME} 60 IN A 192.0.2.80")
-        self.requests: list[Response] = []
-        self.faults = {}
-        self.http = HttpServer(self._handle, pki / "server.pem", pki / "server.key", **options)
-        self.text = f"https://127.0.0.1:{self.http.port}"
-
-    def _handle(self, response: Response) -> None:
-        self.requests.append(response)
-        query = response.body
-        if not query:
-            value = urllib.parse.parse_qs(urllib.parse.urlparse(response.path).query)["dns"][0]
-            query = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
-        script, answer = self.script.respond("https", query)
-        name = dns.message.from_wire(query).question[0].name.to_text()
-        if name in self.faults:
-            self.faults[name](response, answer)
-        elif answer is not None:
-            send(response, answer)
-
-
-def send(response: Response, body: bytes, status: int = 200, content_type: str = TYPE, **headers: str) -> None:
-    response.start(status, {"Content-Type": content_type, **headers})
-    response.write(body)
-    response.end()
 
 
 @pytest.fixture
 def doh(pki):
     doh = Doh(pki)
+    doh.script.answers[NAME, "A"] = Reply(f"{NAME} 60 IN A 192.0.2.80")
     yield doh
     doh.http.stop()
 
@@ -83,23 +44,9 @@ def test_a_question_and_its_answer(serve, doh, method):
     assert (transport, name, query.id, query.edns) == ("https", NAME, 0, 0)
 
 
-def test_many_queries_on_one_connection(serve, doh):
-    """All at once, replies in any order."""
-    for number in range(60):
-        doh.script.answers[f"{number}.{NAME}", "A"] = Reply(f"{number}.{NAME} 60 IN A 192.0.2.{number}", delay=0.6 - number / 100)
-    vigie = serve(doh.text)
-    assert vigie.ask(NAME).answer
-    with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(vigie.udp_socket()) for _ in range(60)]
-        for number, client in enumerate(clients):
-            client.send(dns.message.make_query(f"{number}.{NAME}", "A", id=number).to_wire())
-        for number, client in enumerate(clients):
-            assert addresses(dns.message.from_wire(client.recv(512))) == [f"192.0.2.{number}"]
-    assert doh.http.accepted <= 2  # age recycles it on a slow machine
-
-
 def test_a_server_without_http2(serve, pki):
     doh = Doh(pki, protocols=("http/1.1",))
+    doh.script.answers[NAME, "A"] = Reply(f"{NAME} 60 IN A 192.0.2.80")
     try:
         vigie = serve(doh.text)
         for name in (NAME, NAME, NAME):
@@ -153,16 +100,6 @@ def test_a_connection_that_ends_is_made_anew(serve, doh):
         assert doh.http.accepted == connections
         doh.http.disconnect()
     assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
-
-
-def test_connections_are_recycled_by_age_and_when_idle(serve, doh):
-    vigie = serve(doh.text, "max_age 500ms")
-    vigie.wait_until(lambda: vigie.ask(NAME) and doh.http.accepted > 3, "connections that take turns under load")
-    before = doh.http.accepted
-    other = serve(doh.text, "expire 300ms")
-    assert other.ask(NAME).answer
-    wait_for(lambda: not doh.http._connections, "the idle connections to be closed")
-    assert other.ask(NAME).answer and doh.http.accepted == before + 2
 
 
 def test_a_connection_that_is_dead_is_left(serve, doh, upstream):

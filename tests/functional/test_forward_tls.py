@@ -1,7 +1,4 @@
 """Upstreams by TLS: `tls://`, `tls` and `tls_servername` of `forward`."""
-import contextlib
-
-import dns.message
 import dns.rcode
 import pytest
 
@@ -23,22 +20,6 @@ def serve(start):
     def with_options(to: str, options: str, more: str = ""):
         return start(f".:PORT {{\n\tbind 127.0.0.1\n\terrors\n\tworkers 1\n\tforward . {to} {{\n\t\t{options}\n\t}}\n\t{more}\n}}\n")
     return with_options
-
-
-def test_many_queries_on_one_connection(serve, upstream, pki):
-    """Pipelined, replies in any order."""
-    for number in range(40):
-        upstream.answers[f"{number}.{NAME}", "A"] = Reply(f"{number}.{NAME} 60 IN A 192.0.2.{number}", delay=0.4 - number / 100)
-    vigie = serve(f"tls://127.0.0.1:{upstream.tls_port}", f"tls {pki}/ca.pem\n\t\ttls_servername dns.example.com")
-    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
-    assert upstream.asked(NAME) == ["tls"]
-    with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(vigie.udp_socket()) for _ in range(40)]
-        for number, client in enumerate(clients):
-            client.send(dns.message.make_query(f"{number}.{NAME}", "A", id=number).to_wire())
-        for number, client in enumerate(clients):
-            assert addresses(dns.message.from_wire(client.recv(512))) == [f"192.0.2.{number}"]
-    assert upstream.connections["tls"] <= 2 and upstream.deepest > 20
 
 
 @pytest.mark.parametrize("name", ["%dns.example.com", ""], ids=["name", "address"])
@@ -88,15 +69,6 @@ def test_a_client_certificate(serve, upstream, pki):
     to = f"tls://127.0.0.1:{upstream.tls_port}"
     assert serve(to, f"tls {pki}/ca.pem").ask(NAME).rcode() == dns.rcode.SERVFAIL
     assert addresses(serve(to, f"tls {pki}/client.pem {pki}/client.key {pki}/ca.pem").ask(NAME)) == ["192.0.2.80"]
-
-
-def test_sessions_are_resumed(serve, upstream, pki):
-    """Connections end; the next one needs no certificate any more."""
-    vigie = serve(f"tls://127.0.0.1:{upstream.tls_port}", f"tls {pki}/ca.pem\n\t\texpire 1ms")
-    for number in range(3):
-        vigie.ask(f"{number}.{NAME}")
-        vigie.wait_until(lambda: vigie.ask(f"x{number}.{NAME}") and upstream.connections["tls"] > number + 1, "another connection")
-    assert upstream.resumed >= upstream.connections["tls"] - 2
 
 
 @pytest.mark.parametrize("to, options, error", [

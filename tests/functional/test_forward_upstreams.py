@@ -154,16 +154,6 @@ def test_tc_on_every_reply(serve, upstream):
     assert upstream.deepest >= 64
 
 
-def test_connections_are_closed_when_idle_and_recycled_by_age(serve, upstream):
-    upstream.default = good(NAME)
-    vigie = serve(upstream, options="force_tcp\n\t\texpire 300ms", more="workers 1")
-    vigie.ask(NAME)
-    vigie.wait_until(lambda: vigie.ask(NAME) and not time.sleep(0.7) and upstream.connections["tcp"] > 1, "a new connection after the idle one")
-    other = serve(upstream, options="force_tcp\n\t\tmax_age 500ms", more="workers 1")
-    before = upstream.connections["tcp"]
-    other.wait_until(lambda: other.ask(NAME) and upstream.connections["tcp"] > before + 2, "connections that take turns under load")
-
-
 @pytest.mark.parametrize("fault", [dict(reset=True), dict(drop=True)], ids=["RST", "FIN"])
 def test_a_connection_that_ends_is_made_anew(serve, upstream, fault):
     """Servers close connections when they like: the query is asked again on another one."""
