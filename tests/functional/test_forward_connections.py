@@ -81,3 +81,14 @@ def test_sessions_are_resumed(start, server):
     for number in range(4):
         vigie.wait_until(lambda: vigie.ask(NAME) and server.connections > number, "another connection")
     wait_for(lambda: server.resumed >= server.connections - 2, "resumed sessions")
+
+
+@pytest.mark.parametrize("server", ["tls", "https"], indirect=True)
+def test_sessions_of_another_trust_are_not_resumed(start, server, pki):
+    """Another `forward` to the same server trusts others: what was verified for the first is nothing to it."""
+    other = f"forward other.example {server.to} {{\n\t\ttls {pki}/client.pem\n\t\tmax_fails 0\n\t}}"
+    vigie = start(server.corefile("expire 1ms", other))
+    vigie.wait_until(lambda: vigie.ask(NAME) and server.resumed > 0, "a resumed session")
+    before = server.script.asked("other.example.")
+    reply = vigie.ask("other.example.", size=1232)
+    assert not reply.answer and "certificate" in str(reply.options[0]) and server.script.asked("other.example.") == before

@@ -39,6 +39,10 @@ MUTANTS = [
      "test_a_question_without_answer_gives_nobody_up"),
     ("forward/health.c", "health->open = opens = true;", "opens = true;", "exchange", "test_the_breaker"),
     ("forward/exchange.c", "		health_truncated(health", "		(void)(health", "exchange", "test_truncated_is_asked_by_tcp"),
+    # What HTTP says of a message.
+    ("forward/doh_message.c", "if (record.type == VIGIE_TYPE_OPT)", "if (0)", "doh_message", "test_ttls"),
+    ("forward/doh_message.c", "record.ttl > age ? record.ttl - age : 0", "record.ttl - age", "doh_message", "test_ttls"),
+    ("forward/doh_message.c", "*content_type == 0 || *content_type == ';'", "true", "doh_message", "test_content_type"),
     # Amplification: one question, many packets.
     ("forward/exchange.c", "	if (exchange->count >= exchange->set->group->options.attempts)", "	if (exchange->count >= VIGIE_ATTEMPTS_MAX * 2)", "figures",
      "test_amplification"),
