@@ -124,6 +124,10 @@ void vigie_cluster_sweep(struct vigie_cluster *cluster, enum vigie_kind kind);
  * burst of changes), 0 when it put off nothing. */
 uint64_t vigie_cluster_publish(struct vigie_cluster *cluster);
 
+/* Nothing more comes for now: frees what readers may have looked at, when they have passed on. Publication
+ * itself lets no more than 64 KiB of that wait. */
+void vigie_cluster_rest(struct vigie_cluster *cluster);
+
 /* How often a publication changed anything. */
 uint64_t vigie_cluster_changes(const struct vigie_cluster *cluster);
 

@@ -156,6 +156,7 @@ enum vigie_status vigie_snapshot_load(const char *path, const struct vigie_watch
 			vigie_cluster_sweep(cluster, (enum vigie_kind)kind);
 	}
 	vigie_cluster_publish(cluster);
+	vigie_cluster_rest(cluster);
 	if (snapshot.refused > 0)
 		vigie_log(VIGIE_LOG_WARNING, "kubernetes",
 			  "snapshot '%s': %zu objects left out, the first: %s", path, snapshot.refused,

@@ -142,6 +142,7 @@ enum vigie_status vigie_warm_read(const char *path, const uint8_t owner[VIGIE_WA
 	else
 		status = read_objects(in, cluster, arena, &buffer, error);
 	vigie_cluster_publish(cluster);
+	vigie_cluster_rest(cluster);
 	vigie_state_close(in);
 	vigie_buffer_fini(&buffer);
 	vigie_arena_free(arena);

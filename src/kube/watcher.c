@@ -352,11 +352,11 @@ static void on_timer(uv_timer_t *timer)
 	uint64_t now = vigie_clock_ms();
 
 	keep_warm(watcher, now);
-	if (watcher->publish_ms && watcher->publish_ms <= now) {
-		rcu_thread_online();
+	rcu_thread_online();
+	if (watcher->publish_ms && watcher->publish_ms <= now)
 		publish(watcher);
-		rcu_thread_offline();
-	}
+	vigie_cluster_rest(watcher->cluster);
+	rcu_thread_offline();
 	replace_silent(watcher, now);
 	plan(watcher);
 }
@@ -517,8 +517,13 @@ fail:
 
 void vigie_watcher_stop(struct vigie_watcher *watcher)
 {
+	bool online = rcu_read_ongoing();
+
 	uv_async_send(&watcher->stop);
+	rcu_thread_offline(); /* the thread may be waiting for all readers */
 	uv_thread_join(&watcher->thread);
+	if (online)
+		rcu_thread_online();
 	uv_loop_close(&watcher->loop);
 	watcher_free(watcher);
 }

@@ -67,9 +67,14 @@ void vigie_cluster_free(struct vigie_cluster *cluster)
 		vigie_piece_free(cluster->records, VIGIE_BYTES_SERVICES, entry->holding);
 		entry->holding = NULL;
 	}
-	vigie_table_flush(cluster->records);
+	vigie_table_reclaim(cluster->records);
 	free(cluster->namespaces);
 	free(cluster);
+}
+
+void vigie_cluster_rest(struct vigie_cluster *cluster)
+{
+	vigie_table_reclaim(cluster->records);
 }
 
 void vigie_cluster_delete(struct vigie_cluster *cluster, enum vigie_kind kind, const char *namespace,

@@ -145,6 +145,7 @@ static uint64_t publish_services(struct vigie_cluster *cluster, bool all, bool *
 		vigie_programming_count(cluster->records, holding);
 		if (!holding->service && cds_list_empty(&holding->slices))
 			forget_entry(cluster, holding->entry);
+		vigie_table_bound(cluster->records);
 	}
 	if (waiting > 0)
 		vigie_log(VIGIE_LOG_ERROR, "kubernetes",
@@ -174,9 +175,9 @@ uint64_t vigie_cluster_publish(struct vigie_cluster *cluster)
 	if (changed && now > records->serial)
 		__atomic_store_n(&records->serial, now, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&records->publishing);
+	vigie_table_bound(records);
 	cluster->changed = false;
 	cluster->changes += changed;
-	vigie_table_flush(records);
 	if (complete && cds_list_empty(&cluster->dirty))
 		__atomic_store_n(&records->synced, true, __ATOMIC_RELEASE);
 	return wait;

@@ -8,12 +8,12 @@
 
 enum {
 	TABLE_SIZE_MIN = 64, /* buckets of an empty table */
-	GARBAGE_PIECES = 508 /* pieces that share one grace period: the batch fills a page */
+	GARBAGE_PIECES = 508, /* pieces that a batch of them holds: it fills a page */
+	RETIRED_MAX = 65536   /* bytes that may wait for readers after a publication */
 };
 
 struct garbage {
-	struct rcu_head rcu;
-	struct vigie_records *records;
+	struct garbage *next;
 	size_t count;
 	void *pieces[GARBAGE_PIECES];
 };
@@ -114,8 +114,7 @@ void vigie_records_free(struct vigie_records *records)
 	vigie_piece_retire(records, VIGIE_BYTES_ADDRESSES, records->reverse);
 	vigie_table_free(records, records->spaces, VIGIE_BYTES_NAMESPACES);
 	vigie_table_free(records, records->pods, VIGIE_BYTES_PODS);
-	vigie_table_flush(records);
-	rcu_barrier();
+	vigie_table_reclaim(records);
 	pthread_mutex_destroy(&records->publishing);
 	free(records);
 }
@@ -246,25 +245,32 @@ static void count_bytes(struct vigie_records *records, enum vigie_bytes bytes, v
 		__atomic_fetch_sub(&records->bytes[bytes], size, __ATOMIC_RELAXED);
 }
 
-static void free_garbage(struct rcu_head *head)
+void vigie_table_reclaim(struct vigie_records *records)
 {
-	struct garbage *garbage = caa_container_of(head, struct garbage, rcu);
+	struct garbage *garbage = records->garbage;
 
+	if (!garbage)
+		return;
+	records->garbage = NULL;
+	synchronize_rcu();
 	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
 	AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
-	for (size_t i = 0; i < garbage->count; i++)
-		vigie_piece_free(garbage->records, VIGIE_BYTES_RETIRED, garbage->pieces[i]);
-	vigie_piece_free(garbage->records, VIGIE_BYTES_RETIRED, garbage);
+	while (garbage) {
+		struct garbage *next = garbage->next;
+
+		for (size_t i = 0; i < garbage->count; i++)
+			vigie_piece_free(records, VIGIE_BYTES_RETIRED, garbage->pieces[i]);
+		vigie_piece_free(records, VIGIE_BYTES_RETIRED, garbage);
+		garbage = next;
+	}
 	AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
 	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
 }
 
-void vigie_table_flush(struct vigie_records *records)
+void vigie_table_bound(struct vigie_records *records)
 {
-	if (!records->garbage)
-		return;
-	call_rcu(&records->garbage->rcu, free_garbage);
-	records->garbage = NULL;
+	if (records->bytes[VIGIE_BYTES_RETIRED] > RETIRED_MAX)
+		vigie_table_reclaim(records);
 }
 
 void *vigie_piece_new(struct vigie_records *records, enum vigie_bytes bytes, size_t size)
@@ -288,21 +294,22 @@ void vigie_piece_retire(struct vigie_records *records, enum vigie_bytes bytes, v
 {
 	if (!piece)
 		return;
-	if (!records->garbage) {
-		records->garbage = vigie_piece_new(records, VIGIE_BYTES_RETIRED, sizeof(*records->garbage));
-		if (!records->garbage) {
+	if (!records->garbage || records->garbage->count == GARBAGE_PIECES) {
+		struct garbage *garbage =
+			vigie_piece_new(records, VIGIE_BYTES_RETIRED, sizeof(*records->garbage));
+
+		if (!garbage) {
 			/* No memory to remember it by: wait here and now. */
 			synchronize_rcu();
 			vigie_piece_free(records, bytes, piece);
 			return;
 		}
-		records->garbage->records = records;
+		garbage->next = records->garbage;
+		records->garbage = garbage;
 	}
 	count_bytes(records, bytes, piece, false);
 	count_bytes(records, VIGIE_BYTES_RETIRED, piece, true);
 	records->garbage->pieces[records->garbage->count++] = piece;
-	if (records->garbage->count == GARBAGE_PIECES)
-		vigie_table_flush(records);
 }
 
 void vigie_records_bytes(const struct vigie_records *records, uint64_t bytes[VIGIE_BYTES])

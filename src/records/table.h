@@ -122,7 +122,13 @@ void vigie_piece_free(struct vigie_records *records, enum vigie_bytes bytes, voi
 /* Frees a piece (NULL is allowed) that readers may still look at, after a grace period. */
 void vigie_piece_retire(struct vigie_records *records, enum vigie_bytes bytes, void *piece);
 
-/* Lets the grace period of what was retired begin. */
-void vigie_table_flush(struct vigie_records *records);
+/* What was retired waits in the writer's hands, who then waits for the readers himself: so the memory that it
+ * takes is bounded by the state, however fast the cluster changes and however late another thread runs. */
+
+/* Waits until every reader has passed on, and frees what was retired. Not while one of liburcu's tables is
+ * walked. */
+void vigie_table_reclaim(struct vigie_records *records);
+/* The same, when a good deal was retired. */
+void vigie_table_bound(struct vigie_records *records);
 
 #endif

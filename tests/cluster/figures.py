@@ -41,6 +41,9 @@ from vigie_process import BUILD, Vigie, addresses, free_port, wait_for  # noqa: 
 
 KINDS = ("services", "namespaces", "endpointslices")
 PATIENCE = 300
+SAMPLES = 20  # of `churn`
+GROWTH = "growth for 100,000 events of the last half, KiB"
+LIMITS = {GROWTH: 1}  # `--check`: what a figure may be at most
 QUICK = "apiserver_qps 100000\napiserver_burst 100000"  # nothing waits for the bounds on requests
 
 
@@ -98,9 +101,11 @@ class Watched:
         page = urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=20).read().decode()
         return next(float(each.rsplit(" ", 1)[1]) for each in page.splitlines() if each.startswith(line + " "))
 
+    def bytes_of(self, *kinds: str) -> float:
+        return sum(self.metric(f'vigie_records_bytes{{zone="cluster.local.",kind="{kind}"}}') for kind in kinds)
+
     def table_bytes(self) -> float:
-        return sum(self.metric(f'vigie_records_bytes{{zone="cluster.local.",kind="{kind}"}}')
-                   for kind in ("answers", "services", "endpointslices", "addresses", "retired"))
+        return self.bytes_of("answers", "services", "endpointslices", "addresses")
 
     def events(self) -> float:
         return self.metric('vigie_kubernetes_objects_total{zone="cluster.local.",kind="endpointslices"}')
@@ -155,9 +160,8 @@ def sync(options: argparse.Namespace) -> dict[str, float]:
         time.sleep(1)
         figures["peak of a restart, MiB"] = memory(watched.pid)[1]
         figures["resident at the end, MiB"] = memory(watched.pid)[0]
-        figures["bytes of the table for each endpoint, its share of the service included"] = sum(
-            watched.metric(f'vigie_records_bytes{{zone="cluster.local.",kind="{kind}"}}')
-            for kind in ("answers", "services", "endpointslices", "addresses")) / cluster.endpoint_count
+        figures["bytes of the table for each endpoint, its share of the service included"] = \
+            watched.table_bytes() / cluster.endpoint_count
     return figures
 
 
@@ -209,26 +213,47 @@ def events(options: argparse.Namespace) -> dict[str, float]:
                     (sum(after.values()) - sum(before.values())) / options.events * 1e6}
 
 
+def slope(points: list[tuple[float, float]]) -> float:
+    """By least squares."""
+    mean_x, mean_y = (sum(point[i] for point in points) / len(points) for i in (0, 1))
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
+
+
 def churn(options: argparse.Namespace) -> dict[str, float]:
-    """The slope is taken over the second half: the first fills the allocator's arenas."""
+    """Twenty times on the way the cluster is led back to what it was at first: resident memory of one and the same state is
+    compared, by the least squares of the last half. The first half fills the allocator's free lists."""
     cluster = make_cluster(options)
-    points: list[tuple[int, float]] = []
-    tables: list[float] = []
+    points: list[tuple[float, float]] = []
+    count = 0
     with stubbed(options, cluster) as (server, watched):
-        for number, event in enumerate(itertools.islice(cluster.churn(), options.events)):
-            server.apply(event)
-            if number % 200 == 0:  # no faster than it is taken
-                wait_for(lambda: server.lag() < 1000, "the events")
-            if number % max(1, options.events // 40) == 0:
-                points.append((number, memory(watched.pid)[0] * 1024))
-                tables.append(watched.table_bytes())
-    half = points[len(points) // 2:]
-    mean_x, mean_y = (sum(point[i] for point in half) / len(half) for i in (0, 1))
-    slope = sum((x - mean_x) * (y - mean_y) for x, y in half) / sum((x - mean_x) ** 2 for x, _ in half)
-    return {"resident at first, MiB": points[0][1] / 1024, "resident at the end, MiB": points[-1][1] / 1024,
-            "growth for 100,000 events, KiB": slope * 100_000,
-            "table in the first quarter, MiB": sum(tables[:10]) / len(tables[:10]) / 2**20,
-            "table in the last quarter, MiB": sum(tables[-10:]) / len(tables[-10:]) / 2**20}
+
+        def send(events: Iterator[tuple[str, dict]]) -> None:
+            nonlocal count
+            for event in events:
+                server.apply(event)
+                count += 1
+                if count % 200 == 0:  # no faster than it is taken
+                    wait_for(lambda: server.lag() < 1000, "the events")
+
+        def sample() -> None:
+            send(cluster.settle())
+            wait_for(lambda: server.lag() == 0, "the events")
+            time.sleep(1)  # the last are on their way
+            wait_for(lambda: watched.bytes_of("retired") == 0, "what was retired to be freed")
+            points.append((count, memory(watched.pid)[0] * 1024))
+            if options.verbose:
+                print(f"# {count} events: {points[-1][1]:.0f} KiB resident, {watched.table_bytes() / 1024:.0f} KiB of the table")
+
+        life = cluster.churn()
+        sample()
+        while count < options.events:
+            send(itertools.islice(life, max(1, options.events // SAMPLES)))
+            sample()
+    return {"events": count, "resident at first, MiB": points[0][1] / 1024,
+            "resident at the middle, MiB": points[len(points) // 2][1] / 1024,
+            "resident at the end, MiB": points[-1][1] / 1024,
+            "growth for 100,000 events of the first half, KiB": slope(points[:len(points) // 2]) * 100_000,
+            GROWTH: slope(points[len(points) // 2:]) * 100_000}
 
 
 def delay(options: argparse.Namespace) -> dict[str, float]:
@@ -459,10 +484,15 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--workers", type=int, default=2)
     result.add_argument("--json", dest="protobuf", action="store_false", help="the server has no protobuf")
     result.add_argument("--seed", type=int, default=1)
+    result.add_argument("--verbose", action="store_true", help="each sample of `churn`")
+    result.add_argument("--check", action="store_true", help="fails when a figure misses its target (of `churn`)")
     return result
 
 
 if __name__ == "__main__":
     arguments = parser().parse_args()
-    for name, value in FIGURES[arguments.figure](arguments).items():
+    got = FIGURES[arguments.figure](arguments)
+    for name, value in got.items():
         print(f"{name}: {value:,.2f}")
+    if arguments.check and any(value > LIMITS.get(name, value) for name, value in got.items()):
+        sys.exit("missed")

@@ -44,6 +44,7 @@ class Service:
     slices: list["Slice"] = field(default_factory=list)
     made: int = 0  # slices so far
     size: int = 1  # endpoints at first: scaling goes around it, so that churn leaves the cluster as large as it was
+    headless_at_first: bool = False
 
 
 class Cluster:
@@ -68,6 +69,7 @@ class Cluster:
                               f"fd00:96::{number + 1:x}" if self.random.random() < dual else None)
             size = self.random.choices([size for _, size in GROUPS], [share for share, _ in GROUPS])[0]
             service.size = max(1, round(size * each / mean))
+            service.headless_at_first = service.headless
             self.scale(service, service.size)
             self.services.append(service)
 
@@ -248,6 +250,23 @@ class Cluster:
         service.headless = not service.headless and self.random.random() * (1 - self.headless) < self.headless
         yield "put", self.service_object(service)
         yield from self._put(service, *service.slices)
+
+    def settle(self) -> Iterator[Event]:
+        """What makes the cluster as it was at first, but for names and addresses, which are as long as they were."""
+        for service in self.services:
+            if service.headless != service.headless_at_first:
+                yield "delete", self.service_object(service)
+                service.born += 1
+                service.headless = service.headless_at_first
+                yield "put", self.service_object(service)
+            points = [point for one in service.slices for point in one.endpoints]
+            if len(points) == service.size and (len(service.slices) - 1) * SLICE_MAX < service.size \
+                    and all((point.hostname is not None) == service.headless for point in points):
+                continue
+            gone, service.slices = service.slices, []
+            for one in gone:
+                one.endpoints = []
+            yield from self._put(service, *gone, *self.scale(service, service.size))
 
     def churn(self) -> Iterator[Event]:
         """Events without end."""

@@ -18,7 +18,8 @@ enum {
 	SERVICES = 3000,
 	SLICE_ENDPOINTS = 100,
 	ENDPOINT_BYTES = 64, /* at most, its share of the table of addresses included */
-	COUNT_PERCENT = 5    /* that the count may be off */
+	COUNT_PERCENT = 5,   /* that the count may be off */
+	RETIRED_MAX = 65536  /* bytes that may wait for readers between publications */
 };
 
 struct shape {
@@ -39,10 +40,7 @@ static size_t allocated(void)
 static void settle(void)
 {
 	vigie_cluster_publish(cluster);
-	rcu_quiescent_state();
-	rcu_thread_offline();
-	rcu_barrier();
-	rcu_thread_online();
+	vigie_cluster_rest(cluster);
 }
 
 static uint64_t counted(void)
@@ -186,6 +184,36 @@ static void test_nothing_is_left_of_what_is_deleted(void **state)
 	end();
 }
 
+static uint64_t retired(void)
+{
+	uint64_t bytes[VIGIE_BYTES];
+
+	vigie_records_bytes(records, bytes);
+	return bytes[VIGIE_BYTES_RETIRED];
+}
+
+/* However much changes, by one publication for each change or for all. */
+static void test_what_waits_for_readers_is_bounded(void **state)
+{
+	const struct shape shape = {false, true};
+	uint64_t most = 0;
+
+	begin();
+	for (unsigned round = 1; round <= 200; round++) {
+		for (unsigned i = 0; i < 20; i++) {
+			put(i, 1 + (round + i) % SLICE_ENDPOINTS, &shape);
+			if (round % 2)
+				vigie_cluster_publish(cluster);
+		}
+		vigie_cluster_publish(cluster);
+		most = retired() > most ? retired() : most;
+	}
+	assert_in_range(most, RETIRED_MAX / 4, RETIRED_MAX);
+	vigie_cluster_rest(cluster);
+	assert_int_equal(retired(), 0);
+	end();
+}
+
 static int set_up(void **state)
 {
 	vigie_hash_init();
@@ -206,6 +234,7 @@ int main(void)
 		cmocka_unit_test(test_endpoints_are_small),
 #endif
 		cmocka_unit_test(test_nothing_is_left_of_what_is_deleted),
+		cmocka_unit_test(test_what_waits_for_readers_is_bounded),
 	};
 
 	(void)test_endpoints_are_small;
