@@ -118,7 +118,8 @@ typedef enum vigie_status vigie_records_visit(void *argument, const uint8_t *own
 /* Visits the records of a cluster zone of the view (not a reverse one) that a transfer gives, the SOA first:
  * those of one state of the table, whatever is published meanwhile. For a thread that is registered with RCU
  * and serves nobody: it holds the writer up while it takes hold of the services, and grace periods until it
- * returns. Returns what `visit` did, or VIGIE_ENOMEM. */
+ * returns, which is a quiescent state; the writer goes on meanwhile, until a quarter of the table waits for
+ * that. Returns what `visit` did, or VIGIE_ENOMEM. */
 enum vigie_status vigie_records_transfer(const struct vigie_view *view, const struct vigie_name *zone,
 					 vigie_records_visit *visit, void *argument);
 

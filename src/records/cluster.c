@@ -74,7 +74,8 @@ void vigie_cluster_free(struct vigie_cluster *cluster)
 
 void vigie_cluster_rest(struct vigie_cluster *cluster)
 {
-	vigie_table_reclaim(cluster->records);
+	if (!vigie_table_is_held(cluster->records))
+		vigie_table_reclaim(cluster->records);
 }
 
 void vigie_cluster_delete(struct vigie_cluster *cluster, enum vigie_kind kind, const char *namespace,

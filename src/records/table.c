@@ -7,9 +7,10 @@
 #include "vigie/hash.h"
 
 enum {
-	TABLE_SIZE_MIN = 64, /* buckets of an empty table */
+	TABLE_SIZE_MIN = 64,  /* buckets of an empty table */
 	GARBAGE_PIECES = 508, /* pieces that a batch of them holds: it fills a page */
-	RETIRED_MAX = 65536   /* bytes that may wait for readers after a publication */
+	RETIRED_MAX = 65536,  /* bytes that may wait for readers after a publication */
+	TRANSFER_SHARE = 4    /* of the table's bytes, that may wait for a transfer */
 };
 
 struct garbage {
@@ -269,7 +270,14 @@ void vigie_table_reclaim(struct vigie_records *records)
 
 void vigie_table_bound(struct vigie_records *records)
 {
-	if (records->bytes[VIGIE_BYTES_RETIRED] > RETIRED_MAX)
+	uint64_t retired = records->bytes[VIGIE_BYTES_RETIRED];
+	uint64_t table = 0;
+
+	if (retired <= RETIRED_MAX)
+		return;
+	for (int i = 0; i < VIGIE_BYTES; i++)
+		table += i == VIGIE_BYTES_RETIRED ? 0 : records->bytes[i];
+	if (!vigie_table_is_held(records) || retired > table / TRANSFER_SHARE)
 		vigie_table_reclaim(records);
 }
 

@@ -59,6 +59,7 @@ struct vigie_records {
 	uint64_t programming[VIGIE_PROGRAMMING_BOUNDS + 1];
 	double programming_sum;
 	pthread_mutex_t publishing; /* the writer's while it publishes; a transfer waits for its end */
+	unsigned transfers;         /* atomic: that hold on to what there was */
 	struct garbage *garbage;    /* the writer's: pieces that wait for a grace period */
 };
 
@@ -99,6 +100,12 @@ static inline bool space_exposed(const struct space *space)
 	return __atomic_load_n(&space->exposed, __ATOMIC_ACQUIRE);
 }
 
+/* Whether a transfer holds on to what there was: waiting for readers is waiting for its end. */
+static inline bool vigie_table_is_held(const struct vigie_records *records)
+{
+	return __atomic_load_n(&records->transfers, __ATOMIC_ACQUIRE) > 0;
+}
+
 /* The writer's part. */
 
 /* An empty table; NULL when memory is out. */
@@ -128,7 +135,8 @@ void vigie_piece_retire(struct vigie_records *records, enum vigie_bytes bytes, v
 /* Waits until every reader has passed on, and frees what was retired. Not while one of liburcu's tables is
  * walked. */
 void vigie_table_reclaim(struct vigie_records *records);
-/* The same, when a good deal was retired. */
+/* The same, when a good deal was retired. Beside a transfer, which takes its time, only when that has become
+ * a large part of the table. */
 void vigie_table_bound(struct vigie_records *records);
 
 #endif

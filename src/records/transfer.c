@@ -39,6 +39,7 @@ static enum vigie_status pin(struct transfer *transfer)
 	/* The writer may wait for a grace period while it publishes: no online thread may wait for it. */
 	rcu_thread_offline();
 	pthread_mutex_lock(&records->publishing);
+	__atomic_fetch_add(&records->transfers, 1, __ATOMIC_ACQ_REL);
 	rcu_thread_online();
 	transfer->serial = __atomic_load_n(&records->serial, __ATOMIC_RELAXED);
 	services = __atomic_load_n(&records->services, __ATOMIC_ACQUIRE);
@@ -62,6 +63,16 @@ static enum vigie_status pin(struct transfer *transfer)
 	}
 	pthread_mutex_unlock(&records->publishing);
 	return status;
+}
+
+/* Nothing of the table is looked at any more. */
+static void let_go(struct transfer *transfer)
+{
+	struct vigie_records *records = (struct vigie_records *)(uintptr_t)transfer->view->records;
+
+	free(transfer->services);
+	rcu_quiescent_state();
+	__atomic_fetch_sub(&records->transfers, 1, __ATOMIC_ACQ_REL);
 }
 
 /* Hands an answer's records on, those of the additional section only where they are wanted. */
@@ -275,8 +286,11 @@ enum vigie_status vigie_records_transfer(const struct vigie_view *view, const st
 	};
 	static const uint8_t version[] = "\13dns-version";
 	uint8_t name[sizeof(version) + VIGIE_NAME_MAX];
-	enum vigie_status status = transfer.buffer ? pin(&transfer) : VIGIE_ENOMEM;
+	enum vigie_status status;
 
+	if (!transfer.buffer)
+		return VIGIE_ENOMEM;
+	status = pin(&transfer);
 	if (!status)
 		status = transfer_apex(&transfer, zone->bytes, VIGIE_TYPE_SOA);
 	if (!status)
@@ -287,7 +301,7 @@ enum vigie_status vigie_records_transfer(const struct vigie_view *view, const st
 		status = transfer_apex(&transfer, name, VIGIE_TYPE_TXT);
 	for (size_t i = 0; i < transfer.count && !status; i++)
 		status = transfer_service(&transfer, &transfer.services[i]);
-	free(transfer.services);
+	let_go(&transfer);
 	free(transfer.buffer);
 	return status;
 }

@@ -244,10 +244,9 @@ def churn(options: argparse.Namespace) -> dict[str, float]:
             if options.verbose:
                 print(f"# {count} events: {points[-1][1]:.0f} KiB resident, {watched.table_bytes() / 1024:.0f} KiB of the table")
 
-        life = cluster.churn()
         sample()
         while count < options.events:
-            send(itertools.islice(life, max(1, options.events // SAMPLES)))
+            send(itertools.islice(cluster.churn(), max(1, options.events // SAMPLES)))
             sample()
     return {"events": count, "resident at first, MiB": points[0][1] / 1024,
             "resident at the middle, MiB": points[len(points) // 2][1] / 1024,

@@ -252,7 +252,8 @@ class Cluster:
         yield from self._put(service, *service.slices)
 
     def settle(self) -> Iterator[Event]:
-        """What makes the cluster as it was at first, but for names and addresses, which are as long as they were."""
+        """What makes the cluster as it was at first, but for names and addresses, which are as long as they were. A life that
+        was under way does not go on after it: `churn` begins another."""
         for service in self.services:
             if service.headless != service.headless_at_first:
                 yield "delete", self.service_object(service)
@@ -261,7 +262,7 @@ class Cluster:
                 yield "put", self.service_object(service)
             points = [point for one in service.slices for point in one.endpoints]
             if len(points) == service.size and (len(service.slices) - 1) * SLICE_MAX < service.size \
-                    and all((point.hostname is not None) == service.headless for point in points):
+                    and all(point.ready and (point.hostname is not None) == service.headless for point in points):
                 continue
             gone, service.slices = service.slices, []
             for one in gone:

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -122,9 +123,102 @@ static void test_one_generation(void **state)
 	rcu_unregister_thread();
 }
 
+/* A transfer in the midst of which many generations are published. */
+struct slow {
+	struct vigie_cluster *cluster;
+	const struct vigie_records *records;
+	struct vigie_view view;
+	struct vigie_name zone;
+	atomic_bool begun;
+	atomic_bool may_end;
+	enum vigie_status status;
+};
+
+static enum vigie_status visit_slowly(void *argument, const uint8_t *owner, uint16_t type, uint32_t ttl,
+				      const uint8_t *rdata, size_t rdlength)
+{
+	struct slow *slow = argument;
+
+	atomic_store(&slow->begun, true);
+	while (!atomic_load(&slow->may_end))
+		sched_yield();
+	return VIGIE_OK;
+}
+
+static void *transfer_slowly(void *argument)
+{
+	struct slow *slow = argument;
+
+	rcu_register_thread();
+	slow->status = vigie_records_transfer(&slow->view, &slow->zone, visit_slowly, slow);
+	rcu_unregister_thread();
+	return NULL;
+}
+
+/* One port's name for each number: a blob of some hundred bytes. */
+static void put_service(struct vigie_cluster *cluster, unsigned number, unsigned generation)
+{
+	const struct vigie_port port = {.name = generation % 2 ? "http" : "https", .number = 80};
+	struct vigie_service service = {
+		.namespace = "default", .address_count = 1, .ports = &port, .port_count = 1};
+	char name[64];
+
+	snprintf(name, sizeof(name), "a-service-with-a-name-that-takes-room-%u", number);
+	service.name = name;
+	vigie_address_from_text(&service.addresses[0], "10.0.0.1");
+	assert_int_equal(vigie_cluster_put_service(cluster, &service), VIGIE_OK);
+}
+
+/* The writer does not wait for a transfer, unless a quarter of the table does; what is retired is freed after
+ * it. */
+static void test_the_writer_goes_on_beside_a_transfer(void **state)
+{
+	enum { TABLE = 4000, CHANGED = 500 };
+	struct slow slow = {0};
+	struct vigie_records *records;
+	uint64_t bytes[VIGIE_BYTES];
+	pthread_t thread;
+
+	vigie_hash_init();
+	rcu_register_thread();
+	vigie_name_from_text(&slow.zone, "cluster.local");
+	slow.records = records = vigie_records_new();
+	slow.cluster = vigie_cluster_new(
+		records, &(struct vigie_cluster_options){.kinds = {[VIGIE_KIND_SERVICE] = true}});
+	slow.view = (struct vigie_view){
+		.records = records, .zones = &slow.zone, .zone_count = 1, .ttl = 5, .endpoints = true};
+	vigie_cluster_put_namespace(slow.cluster, "default");
+	for (unsigned i = 0; i < TABLE; i++)
+		put_service(slow.cluster, i, 0);
+	vigie_cluster_publish(slow.cluster);
+	vigie_cluster_rest(slow.cluster);
+	assert_int_equal(pthread_create(&thread, NULL, transfer_slowly, &slow), 0);
+	while (!atomic_load(&slow.begun))
+		sched_yield();
+
+	for (unsigned i = 0; i < CHANGED; i++)
+		put_service(slow.cluster, i, 1);
+	vigie_cluster_publish(slow.cluster); /* would never return if it waited */
+	vigie_cluster_rest(slow.cluster);
+	vigie_records_bytes(records, bytes);
+	assert_in_range(bytes[VIGIE_BYTES_RETIRED], 65536 + 1, SIZE_MAX);
+	atomic_store(&slow.may_end, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(slow.status, VIGIE_OK);
+	vigie_cluster_rest(slow.cluster);
+	vigie_records_bytes(records, bytes);
+	assert_int_equal(bytes[VIGIE_BYTES_RETIRED], 0);
+	vigie_cluster_free(slow.cluster);
+	vigie_records_free(records);
+	rcu_unregister_thread();
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_generation)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_generation),
+		cmocka_unit_test(test_the_writer_goes_on_beside_a_transfer),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
