@@ -114,6 +114,11 @@ void vigie_upstreams_free(struct vigie_upstreams *group);
 enum vigie_status vigie_upstreams_set(struct vigie_upstreams *group, const struct vigie_target *targets,
 				      size_t count);
 
+/* Before the first members are set: those that `before` has now, and that `group` would reach in the same
+ * way, are the same for `group` when it gets them as members, with what is known of them and their
+ * connections. VIGIE_ENOMEM. */
+enum vigie_status vigie_upstreams_inherit(struct vigie_upstreams *group, struct vigie_upstreams *before);
+
 enum {
 	VIGIE_FORWARD_RCODES = 24,  /* 0 to 22, and all others */
 	VIGIE_FORWARD_BUCKETS = 17, /* bucket i: up to 250 us * 2^i; the last one: more than 8.192 s */

@@ -27,7 +27,7 @@ static void free_forward(void *instance)
 	struct forward *forward = instance;
 
 	for (struct rule *rule = forward->first; rule; rule = rule->after)
-		vigie_upstreams_free(rule->upstreams);
+		forward_keep_release(forward->block, rule);
 }
 
 /* All zones that one FROM gives have as many labels. */
@@ -52,16 +52,19 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 		return status;
 	if (!forward || !rules)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	forward->block = block;
 	for (size_t i = 0; i < count && !status; i++) {
 		status = forward_rule_read(&rules[i], block, statements[i], error);
-		if (!status)
-			insert(forward, &rules[i]);
+		if (status)
+			break;
+		for (size_t k = 0; k < i; k++)
+			rules[i].from_earlier += strcmp(rules[k].from_text, rules[i].from_text) == 0;
+		insert(forward, &rules[i]);
 	}
 	if (status) {
 		free_forward(forward);
 		return status;
 	}
-	forward->block = block;
 	block->recursive = true;
 	*instance = forward;
 	return VIGIE_OK;
@@ -83,7 +86,8 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	struct forward *forward = instance;
 
 	for (struct rule *rule = forward->first; rule; rule = rule->after) {
-		rule->prober = vigie_prober_new(block->process->loop, rule->upstreams);
+		if (!forward_keep(block, rule))
+			rule->prober = vigie_prober_new(block->process->loop, rule->upstreams);
 		if (!rule->prober ||
 		    forward_sources_start(&rule->sources, rule->upstreams, block->process->loop)) {
 			stop(forward);

@@ -23,13 +23,21 @@ struct rule {
 	atomic_uint_fast64_t concurrent;
 	_Atomic uint64_t rejected; /* because of max_concurrent */
 	struct forward_sources sources;
-	struct vigie_upstreams *upstreams; /* owned */
+	struct vigie_upstreams *upstreams; /* owned; kept for the next configuration from start on */
+	bool kept;
+	const char *from_text; /* FROM as it stands */
+	unsigned from_earlier; /* statements of the block with the same FROM before this one */
 	struct vigie_prober *prober;
 };
 
 /* Reads one statement of `forward`. */
 enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block,
 				    const struct vigie_statement *statement, struct vigie_error *error);
+
+/* Makes what is known of a rule's sources its upstreams. Those that the configuration before had in the same
+ * place stay what they are; the next configuration finds these. VIGIE_ENOMEM. */
+enum vigie_status forward_keep(const struct vigie_block *block, struct rule *rule);
+void forward_keep_release(const struct vigie_block *block, struct rule *rule);
 
 struct vigie_metrics;
 

@@ -393,6 +393,7 @@ enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block
 	if (status)
 		return status;
 	vigie_forward_options_init(&rule->options);
+	rule->from_text = statement->args[0].text;
 	rule->from = vigie_arena_alloc(block->arena, VIGIE_ZONES_MAX * sizeof(*rule->from));
 	if (!rule->from)
 		return no_memory(error);
@@ -406,14 +407,10 @@ enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block
 		status = check_tls(&reader);
 	if (!status) {
 		rule->upstreams = vigie_upstreams_new(&rule->options);
-		if (!rule->upstreams || forward_sources_set(&rule->sources, rule->upstreams))
+		if (!rule->upstreams)
 			status = no_memory(error);
 	}
 	vigie_forward_tls_free(rule->options.tls); /* the group has its own reference */
 	rule->options.tls = NULL;
-	if (status) {
-		vigie_upstreams_free(rule->upstreams);
-		rule->upstreams = NULL;
-	}
 	return status;
 }

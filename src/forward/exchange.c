@@ -43,7 +43,7 @@ static void leave(struct attempt *attempt)
 	if (attempt->handle && !attempt->lost && !attempt->hopeless &&
 	    health_overtaken(&attempt->upstream->health, vigie_clock_us(), attempt->sent_us,
 			     group->options.losses))
-		upstreams_say_suspected(group);
+		upstreams_say_suspected(group, attempt->upstream);
 	drop(attempt);
 }
 
@@ -157,7 +157,7 @@ static void count_loss(struct attempt *attempt, uint64_t sent_us)
 	/* Perhaps it is the question that has no answer, not the upstream: a probe decides. */
 	if (health_lost(&attempt->upstream->health, vigie_clock_us(), sent_us,
 			exchange->set->group->options.losses, last))
-		upstreams_say_suspected(exchange->set->group);
+		upstreams_say_suspected(exchange->set->group, attempt->upstream);
 }
 
 /* How long to wait for a reply, doubled with each query that had none. */

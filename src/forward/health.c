@@ -108,6 +108,13 @@ bool health_probe_failed(struct health *health, uint64_t sent_us)
 	return opens;
 }
 
+void health_forget_suspicion(struct health *health)
+{
+	pthread_mutex_lock(&health->lock);
+	health->suspected = false;
+	pthread_mutex_unlock(&health->lock);
+}
+
 void health_truncated(struct health *health, uint64_t now_us, bool truncated)
 {
 	pthread_mutex_lock(&health->lock);

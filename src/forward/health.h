@@ -58,6 +58,9 @@ bool health_overtaken(struct health *health, uint64_t now_us, uint64_t sent_us, 
  * it does. */
 bool health_probe_failed(struct health *health, uint64_t sent_us);
 
+/* Nobody will probe one that is suspected: the next losses may suspect it again. */
+void health_forget_suspicion(struct health *health);
+
 /* A verified reply by UDP had TC, or not: TCP is used first when most have. */
 void health_truncated(struct health *health, uint64_t now_us, bool truncated);
 

@@ -180,6 +180,7 @@ struct vigie_prober *vigie_prober_new(uv_loop_t *loop, struct vigie_upstreams *g
 	for (size_t i = 0; i < VIGIE_UPSTREAMS_MAX; i++)
 		prober->probed[i].prober = prober;
 	upstreams_on_suspected(group, say_suspected, prober);
+	say_suspected(prober); /* members may have been given up before, in another group */
 	return prober;
 }
 
@@ -195,12 +196,23 @@ static void on_closed(uv_handle_t *handle)
 	free(prober);
 }
 
+/* Members may have another group, whose prober does not know of these. */
+static void forget_suspicions(struct vigie_upstreams *group)
+{
+	struct upstream_set *set = upstream_set_get(group);
+
+	for (size_t i = 0; set && i < set->count; i++)
+		health_forget_suspicion(&set->list[i]->health);
+	upstream_set_release(set);
+}
+
 void vigie_prober_close(struct vigie_prober *prober)
 {
 	if (!prober)
 		return;
 	upstreams_on_suspected(prober->group, NULL, NULL);
 	vigie_exchanger_close(prober->exchanger);
+	forget_suspicions(prober->group);
 	uv_close((uv_handle_t *)&prober->suspected, on_closed);
 	uv_close((uv_handle_t *)&prober->tick, on_closed);
 }

@@ -4,12 +4,18 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "vigie/buffer.h"
+
+enum { FILE_MAX = 4 << 20 /* bytes of a file with certificates */ };
+
 struct vigie_forward_tls {
 	SSL_CTX *context;
+	uint8_t digest[crypto_generichash_BYTES]; /* of the files */
 	atomic_uint references;
 };
 
@@ -61,6 +67,27 @@ static enum vigie_status load_files(SSL_CTX *context, const char *certificate, c
 	return VIGIE_OK;
 }
 
+/* Tells settings apart by their files. One that cannot be read any more is as none. */
+static void digest_files(struct vigie_forward_tls *tls, const char *const *paths, size_t count)
+{
+	crypto_generichash_state state;
+
+	crypto_generichash_init(&state, NULL, 0, sizeof(tls->digest));
+	for (size_t i = 0; i < count; i++) {
+		struct vigie_buffer file;
+		uint64_t length;
+
+		vigie_buffer_init(&file, FILE_MAX);
+		if (paths[i])
+			vigie_buffer_read_file(&file, paths[i]);
+		length = file.length;
+		crypto_generichash_update(&state, (const uint8_t *)&length, sizeof(length));
+		crypto_generichash_update(&state, file.data, file.length);
+		vigie_buffer_fini(&file);
+	}
+	crypto_generichash_final(&state, tls->digest, sizeof(tls->digest));
+}
+
 struct vigie_forward_tls *vigie_forward_tls_new(const char *certificate, const char *key, const char *ca,
 						struct vigie_error *error)
 {
@@ -74,6 +101,7 @@ struct vigie_forward_tls *vigie_forward_tls_new(const char *certificate, const c
 		return NULL;
 	}
 	tls->references = 1;
+	digest_files(tls, (const char *const[]){certificate, key, ca}, 3);
 	SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION);
 	SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_session_cache_mode(tls->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -90,6 +118,11 @@ struct vigie_forward_tls *tls_settings_hold(struct vigie_forward_tls *settings)
 	if (settings)
 		atomic_fetch_add(&settings->references, 1);
 	return settings;
+}
+
+bool tls_settings_same(const struct vigie_forward_tls *a, const struct vigie_forward_tls *b)
+{
+	return a == b || (a && b && memcmp(a->digest, b->digest, sizeof(a->digest)) == 0);
 }
 
 bool tls_settings_apply(const struct vigie_forward_tls *settings, void *context)

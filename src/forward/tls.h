@@ -9,6 +9,10 @@ struct tls;
 
 struct vigie_forward_tls *tls_settings_hold(struct vigie_forward_tls *settings);
 
+/* Whether both show and expect the same: by what their files held when they were read. NULL: there are none.
+ */
+bool tls_settings_same(const struct vigie_forward_tls *a, const struct vigie_forward_tls *b);
+
 /* Makes another context, an OpenSSL SSL_CTX, show and expect the same. False when memory is out. */
 bool tls_settings_apply(const struct vigie_forward_tls *settings, void *context);
 

@@ -92,6 +92,7 @@ void upstreams_release(struct vigie_upstreams *group)
 	if (atomic_fetch_sub(&group->references, 1) != 1)
 		return;
 	pthread_mutex_destroy(&group->lock);
+	upstream_set_release(group->before);
 	vigie_forward_tls_free(group->options.tls);
 	free(group);
 }
@@ -102,7 +103,8 @@ void upstream_set_release(struct upstream_set *set)
 		return;
 	for (size_t i = 0; i < set->count; i++)
 		upstream_release(set->list[i]);
-	upstreams_release(set->group);
+	if (set->group)
+		upstreams_release(set->group);
 	free(set);
 }
 
@@ -153,11 +155,63 @@ static struct upstream *find(const struct upstream_set *set, const struct vigie_
 	return NULL;
 }
 
+/* Whether two groups reach a server in the same way, so that what is known of it in one holds in the other,
+ * and its connections. */
+static bool reach_alike(const struct vigie_target *target, const struct vigie_forward_options *a,
+			const struct vigie_forward_options *b)
+{
+	if (memcmp(&a->source, &b->source, sizeof(a->source)) != 0)
+		return false;
+	if (target->protocol == VIGIE_PROTOCOL_UDP)
+		return true;
+	if (target->protocol == VIGIE_PROTOCOL_HTTPS && a->doh_get != b->doh_get)
+		return false;
+	return tls_settings_same(a->tls, b->tls) && strcmp(a->tls_servername, b->tls_servername) == 0;
+}
+
+enum vigie_status vigie_upstreams_inherit(struct vigie_upstreams *group, struct vigie_upstreams *before)
+{
+	struct upstream_set *old = upstream_set_get(before);
+	size_t count = old ? old->count : 0;
+	struct upstream_set *set = calloc(1, sizeof(*set) + count * sizeof(struct upstream *));
+
+	if (set) {
+		set->references = 1;
+		for (size_t i = 0; i < count; i++) {
+			if (reach_alike(&old->list[i]->target, &group->options, &before->options))
+				set->list[set->count++] = upstream_hold(old->list[i]);
+		}
+		group->before = set;
+	}
+	upstream_set_release(old);
+	return set ? VIGIE_OK : VIGIE_ENOMEM;
+}
+
+/* Whether the prober has something to do from the beginning. */
+static bool ails(const struct upstream *upstream)
+{
+	return upstream->health.open || upstream->health.suspected;
+}
+
+/* False: nobody listens. */
+static bool call_suspected(struct vigie_upstreams *group)
+{
+	bool heard;
+
+	pthread_mutex_lock(&group->lock);
+	heard = group->suspected != NULL;
+	if (heard)
+		group->suspected(group->suspected_argument);
+	pthread_mutex_unlock(&group->lock);
+	return heard;
+}
+
 enum vigie_status vigie_upstreams_set(struct vigie_upstreams *group, const struct vigie_target *targets,
 				      size_t count)
 {
 	struct upstream_set *set = calloc(1, sizeof(*set) + count * sizeof(struct upstream *));
 	struct upstream_set *old = upstream_set_get(group);
+	bool ailing = false;
 
 	if (!set)
 		goto fail;
@@ -168,12 +222,17 @@ enum vigie_status vigie_upstreams_set(struct vigie_upstreams *group, const struc
 
 		if (find(set, &targets[i]))
 			continue; /* it is named twice */
+		if (!upstream)
+			upstream = find(group->before, &targets[i]);
 		upstream = upstream ? upstream_hold(upstream) : upstream_new(&targets[i]);
 		if (!upstream)
 			goto fail;
 		set->list[set->count++] = upstream;
+		ailing = ailing || ails(upstream);
 	}
 	publish(group, set);
+	if (ailing)
+		call_suspected(group);
 	upstream_set_release(old);
 	return VIGIE_OK;
 
@@ -214,12 +273,10 @@ void upstreams_on_suspected(struct vigie_upstreams *group, void (*suspected)(voi
 	pthread_mutex_unlock(&group->lock);
 }
 
-void upstreams_say_suspected(struct vigie_upstreams *group)
+void upstreams_say_suspected(struct vigie_upstreams *group, struct upstream *upstream)
 {
-	pthread_mutex_lock(&group->lock);
-	if (group->suspected)
-		group->suspected(group->suspected_argument);
-	pthread_mutex_unlock(&group->lock);
+	if (!call_suspected(group))
+		health_forget_suspicion(&upstream->health);
 }
 
 /* Whether number i may be asked. */

@@ -32,7 +32,7 @@ struct upstream {
 /* The members of a group at one moment; never changed once it is published. */
 struct upstream_set {
 	atomic_uint references;
-	struct vigie_upstreams *group; /* a reference */
+	struct vigie_upstreams *group; /* a reference; NULL: they are nobody's members any more */
 	bool probing;                  /* those that are given up are asked nevertheless */
 	size_t count;
 	struct upstream *list[]; /* references */
@@ -43,7 +43,8 @@ struct vigie_upstreams {
 	uint64_t number; /* never used twice in a process */
 	struct vigie_forward_options options;
 	pthread_mutex_t lock;
-	struct upstream_set *set; /* a reference; behind the lock, as the next two */
+	struct upstream_set *before; /* taken over from another group; a reference, NULL: none */
+	struct upstream_set *set;    /* a reference; behind the lock, as the next two */
 	void (*suspected)(void *argument);
 	void *suspected_argument;
 	atomic_size_t under_way; /* exchanges */
@@ -67,9 +68,10 @@ void upstreams_release(struct vigie_upstreams *group);
 struct vigie_upstreams *upstreams_new_probe(const struct vigie_upstreams *group, struct upstream *upstream,
 					    unsigned attempts, uint64_t wait_ms);
 
-/* `suspected` is called, in any thread, when an upstream of the group should be probed; NULL ends that. */
+/* `suspected` is called, in any thread, when an upstream of the group should be probed; NULL ends that. What
+ * nobody hears of is forgotten: an upstream may have another group, too, which is to suspect it itself. */
 void upstreams_on_suspected(struct vigie_upstreams *group, void (*suspected)(void *argument), void *argument);
-void upstreams_say_suspected(struct vigie_upstreams *group);
+void upstreams_say_suspected(struct vigie_upstreams *group, struct upstream *upstream);
 
 /* The group's members now; to be released. NULL only while the group never had any. */
 struct upstream_set *upstream_set_get(struct vigie_upstreams *group);

@@ -7,7 +7,7 @@ import pytest
 
 from doh_upstream import Doh
 from scripted_upstream import Reply, Upstream
-from vigie_process import addresses, wait_for
+from vigie_process import addresses, reload, wait_for
 
 NAME = "www.example.com."
 
@@ -92,3 +92,17 @@ def test_sessions_of_another_trust_are_not_resumed(start, server, pki):
     before = server.script.asked("other.example.")
     reply = vigie.ask("other.example.", size=1232)
     assert not reply.answer and "certificate" in str(reply.options[0]) and server.script.asked("other.example.") == before
+
+
+OTHERWISE = {"tcp": "source_address 127.0.0.1", "tls": "tls_servername dns.example.com", "https": "doh_method GET"}
+
+
+def test_they_outlive_a_reload(start, server):
+    """What else changed does not matter; where it is another way to the server, there is a new one."""
+    lasting = "max_age 1h\n\t\texpire 1h\n\t\t"
+    vigie = start(server.corefile(lasting))
+    assert vigie.ask(NAME).answer and server.connections == 1
+    reload(vigie, server.corefile(lasting + "max_concurrent 7\n\t\tpolicy sequential", "loadbalance"))
+    assert vigie.ask(NAME).answer and server.connections == 1
+    reload(vigie, server.corefile(lasting + OTHERWISE[server.transport]))
+    assert vigie.ask(NAME).answer and server.connections == 2

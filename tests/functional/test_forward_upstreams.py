@@ -9,8 +9,9 @@ import dns.message
 import dns.rcode
 import pytest
 
+from metrics_page import Page
 from scripted_upstream import Reply, Upstream
-from vigie_process import PATIENCE, addresses, free_port
+from vigie_process import PATIENCE, addresses, free_port, reload, wait_for
 
 NAME = "www.example.com."
 GOOD = Reply(f"{NAME} 60 IN A 192.0.2.80")
@@ -130,6 +131,35 @@ def test_an_upstream_that_stops_and_comes_back(serve, upstream):
     upstream.answers[NAME, "A"], upstream.default = GOOD, Reply(rcode="REFUSED")  # any reply will do
     vigie.wait_until(lambda: vigie.ask(NAME).answer, "a fresh answer")
     vigie.wait_for_log("upstream .* answers again")
+
+
+def test_a_reload_leaves_what_is_known_of_upstreams(serve, upstreams):
+    """One that is given up gets probes only, from then on by the new configuration, until it answers."""
+    gone, fast = upstreams
+    fast.answers[NAME, "A"] = GOOD
+    http = free_port()
+    vigie = serve(gone, options="policy sequential", more=f"prometheus 127.0.0.1:{http}")
+    gone.answers[NAME, "A"] = GOOD
+    assert vigie.ask(NAME).answer
+    gone.answers[NAME, "A"] = gone.default = Reply(drop=True)
+    vigie.wait_until(lambda: vigie.ask(NAME) and "does not answer" in vigie.log(), "the breaker to open")
+    before = Page(f"127.0.0.1:{http}")
+    srtt = "vigie_forward_rtt_seconds"
+    assert before.value(srtt, to=gone.text) > 0
+    gone.log.clear()
+    text = vigie.corefile.read_text()
+    reload(vigie, text.replace("policy sequential", "max_concurrent 100"))
+    assert "being probed" in str(vigie.ask(NAME, size=1232).options[0])
+    after = Page(f"127.0.0.1:{http}")
+    assert after.value(srtt, to=gone.text) == before.value(srtt, to=gone.text)
+    assert after.value("vigie_forward_queries_total", to=gone.text) >= before.value("vigie_forward_queries_total", to=gone.text)
+    reload(vigie, text.replace(f"forward . {gone.text}", f"forward . {gone.text} {fast.text}"))
+    for _ in range(50):
+        assert vigie.ask(NAME).answer
+    wait_for(lambda: len(gone.log) > 2, "probes of the new configuration")
+    assert {name for _, name, _, _ in gone.log} == {"."}
+    gone.answers[NAME, "A"], gone.default = GOOD, Reply(rcode="REFUSED")
+    vigie.wait_for_log(f"upstream {gone.text} answers again")
 
 
 def test_health_check_options(serve, upstream):

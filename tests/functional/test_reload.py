@@ -14,7 +14,7 @@ import pytest
 
 import reloads
 from scripted_upstream import Reply
-from vigie_process import BUILD, Vigie, free_port, refused_configuration, wait_for
+from vigie_process import BUILD, Vigie, free_port, refused_configuration, reload, wait_for, write
 
 WEB = "web.default.svc.cluster.local."
 
@@ -28,18 +28,6 @@ def block(snapshot, more: str = "", keys: str = ".:PORT", address: str = "127.0.
 	{more}
 }}
 """
-
-
-def write(vigie: Vigie, corefile: str) -> None:
-    vigie.corefile.write_text(corefile.replace("PORT", str(vigie.port)))
-
-
-def reload(vigie: Vigie, corefile: str, pattern: str = "^\\[INFO\\] Reloading complete") -> None:
-    """Has it load another Corefile and waits until it says so."""
-    before = len(re.findall(pattern, vigie.log(), re.MULTILINE))
-    write(vigie, corefile)
-    vigie.process.send_signal(signal.SIGUSR1)
-    vigie.wait_for_log(pattern, before + 1)
 
 
 def sample(port: int, name: str) -> re.Match:

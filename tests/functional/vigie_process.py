@@ -160,6 +160,18 @@ class Vigie:
         return self.exchange(query, tcp=tcp, **options)
 
 
+def write(vigie: Vigie, corefile: str) -> None:
+    vigie.corefile.write_text(corefile.replace("PORT", str(vigie.port)))
+
+
+def reload(vigie: Vigie, corefile: str, pattern: str = "^\\[INFO\\] Reloading complete") -> None:
+    """Has it load another Corefile and waits until it says so."""
+    before = len(re.findall(pattern, vigie.log(), re.MULTILINE))
+    write(vigie, corefile)
+    vigie.process.send_signal(signal.SIGUSR1)
+    vigie.wait_for_log(pattern, before + 1)
+
+
 def read_exactly(connection: socket.socket, length: int) -> bytes:
     data = b""
     while len(data) < length:
