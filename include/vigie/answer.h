@@ -176,6 +176,10 @@ static inline uint16_t vigie_reply_rcode(const uint8_t *reply)
 size_t vigie_query_write(uint8_t *buffer, size_t size, uint16_t id, uint16_t flags, const uint8_t *name,
 			 uint16_t type, uint16_t class, bool edns, bool edns_do);
 
+/* Says another size in the empty OPT record that a query of vigie_query_write ends with: the most that the
+ * asker takes by UDP. */
+void vigie_query_write_size(uint8_t *buffer, size_t length, uint16_t udp_size);
+
 /* Puts EDNS options into the empty OPT record that a query of vigie_query_write ends with. Returns the new
  * length; 0 when it does not fit. */
 size_t vigie_query_write_options(uint8_t *buffer, size_t size, size_t length, const uint8_t *options,

@@ -172,6 +172,9 @@ bool vigie_cached_may_ask(const struct vigie_cached *cached, struct vigie_cache_
 /* Whether the caller is to refresh it in the background: nobody else does. */
 bool vigie_cached_claim(const struct vigie_cached *cached, uint64_t now_ms);
 
+/* The refresh did not come to ask anybody: it may be claimed again after VIGIE_CACHE_ATTEMPT_MS. */
+void vigie_cached_unclaim(const struct vigie_cached *cached, uint64_t now_ms);
+
 /* A refresh failed, or gave what does not replace it: none is tried for `hold_ms` from now on. */
 void vigie_cached_hold(const struct vigie_cached *cached, uint64_t now_ms, uint32_t hold_ms);
 

@@ -103,6 +103,7 @@ struct vigie_block {
 	void *kubernetes; /* the block's `kubernetes`, once it is set up; for directives that ask it something
 			   */
 	bool recursive;   /* a directive answers for the rest of the world: RA is set */
+	uint16_t bufsize; /* `bufsize`: the most that upstreams are told to send by UDP; 0: the usual */
 
 	/* From `start` on: where it is served, what the `server` label of a directive's metrics says (the
 	 * first of these), and the names of the chain's directives, which struct vigie_request counts. */

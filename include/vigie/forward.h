@@ -88,6 +88,7 @@ struct vigie_forward_options {
 	unsigned max_idle;     /* idle connections to one upstream from one worker; 0: no bound */
 	unsigned losses;       /* in a row, that open an upstream's breaker; 0: it never opens */
 	unsigned attempts;     /* at most VIGIE_ATTEMPTS_MAX */
+	uint16_t udp_size;     /* that upstreams are told: a reply by UDP has no more bytes, or TC */
 	uint32_t failover;    /* bit R: a reply of rcode R is not taken while another upstream may be asked */
 	uint64_t probe_every; /* between the probes of an upstream that is given up */
 	bool probe_no_rec;

@@ -24,16 +24,6 @@ static int is_wanted(struct cds_lfht_node *node, const void *argument)
 	       vigie_cached_class(cached) == wanted->class;
 }
 
-static struct vigie_cached *find(struct vigie_cache *cache, const struct wanted *wanted)
-{
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
-
-	cds_lfht_lookup(cache->table, wanted->hash, is_wanted, wanted, &iter);
-	node = cds_lfht_iter_get_node(&iter);
-	return node ? caa_container_of(node, struct vigie_cached, node) : NULL;
-}
-
 void vigie_limit_enter(struct vigie_cache *cache, struct shard *shard, struct vigie_cached *cached)
 {
 	struct ring *ring = &cached->part->rings[vigie_cached_class(cached)];
@@ -50,7 +40,7 @@ void vigie_limit_enter(struct vigie_cache *cache, struct shard *shard, struct vi
 
 		ring->hand[number] = hand + 1 < ring->size ? hand + 1 : 0;
 		wanted.hash = slots[hand];
-		victim = wanted.hash ? find(cache, &wanted) : NULL;
+		victim = wanted.hash ? vigie_store_find(cache, wanted.hash, is_wanted, &wanted) : NULL;
 		if (victim && victim != cached) {
 			frequency = __atomic_load_n(&victim->frequency, __ATOMIC_RELAXED);
 			if (frequency > 0 && chances > 0) {

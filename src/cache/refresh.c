@@ -79,6 +79,12 @@ bool vigie_cached_claim(const struct vigie_cached *cached, uint64_t now_ms)
 							     __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
+void vigie_cached_unclaim(const struct vigie_cached *cached, uint64_t now_ms)
+{
+	__atomic_store_n(&mutable(cached)->claimed, add(age(cached, now_ms), VIGIE_CACHE_ATTEMPT_MS),
+			 __ATOMIC_RELAXED);
+}
+
 void vigie_cached_hold(const struct vigie_cached *cached, uint64_t now_ms, uint32_t hold_ms)
 {
 	struct vigie_cached *held = mutable(cached);

@@ -72,14 +72,20 @@ static struct shard *shard_of(struct vigie_cache *cache, uint64_t hash)
 	return &cache->shards[(hash >> 40) & (cache->shard_count - 1)];
 }
 
-static const struct vigie_cached *find(struct vigie_cache *cache, const struct key *key, uint64_t hash)
+struct vigie_cached *vigie_store_find(struct vigie_cache *cache, uint64_t hash, cds_lfht_match_fct is,
+				      const void *wanted)
 {
 	struct cds_lfht_iter iter;
 	struct cds_lfht_node *node;
 
-	cds_lfht_lookup(cache->table, hash, is_key, key, &iter);
+	cds_lfht_lookup(cache->table, hash, is, wanted, &iter);
 	node = cds_lfht_iter_get_node(&iter);
 	return node ? caa_container_of(node, struct vigie_cached, node) : NULL;
+}
+
+static const struct vigie_cached *find(struct vigie_cache *cache, const struct key *key, uint64_t hash)
+{
+	return vigie_store_find(cache, hash, is_key, key);
 }
 
 const struct vigie_cached *vigie_cache_find(struct vigie_cache *cache, const struct vigie_cache_part *part,

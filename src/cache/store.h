@@ -162,6 +162,10 @@ static inline enum class vigie_cached_class(const struct vigie_cached *cached) {
 /* cds_lfht's match function for an entry of exactly this key. */
 int vigie_cached_is(struct cds_lfht_node *node, const void *key);
 
+/* The entry of a hash that `is` what is wanted; NULL when there is none. Within a read-side section. */
+struct vigie_cached *vigie_store_find(struct vigie_cache *cache, uint64_t hash, cds_lfht_match_fct is,
+				      const void *wanted);
+
 static inline const uint8_t *vigie_cached_records(const struct vigie_cached *cached)
 {
 	return cached->bytes + 2U * ((unsigned)cached->count[0] + cached->count[1] + cached->count[2]);

@@ -1,4 +1,5 @@
-/* `bufsize [SIZE]`: answers by UDP no longer than this, whatever the client takes. */
+/* `bufsize [SIZE]`: answers by UDP no longer than this, whatever the client takes, nor replies of upstreams.
+ */
 #include "directives.h"
 
 enum { SIZE_DEFAULT = 1232, SIZE_LEAST = VIGIE_UDP_SIZE_PLAIN, SIZE_MOST = 4096 };
@@ -24,7 +25,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 		return status;
 	if (!bufsize)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	bufsize->size = (uint16_t)size;
+	bufsize->size = block->bufsize = (uint16_t)size;
 	*instance = bufsize;
 	return VIGIE_OK;
 }

@@ -225,8 +225,12 @@ static void answered(void *instance, struct vigie_request *request)
 	struct vigie_cache_reply reply;
 	uint32_t lifetime;
 
-	if (request->source == VIGIE_SOURCE_LOCAL || !is_for(cache, request->query))
+	if (!is_for(cache, request->query))
 		return;
+	if (request->source == VIGIE_SOURCE_LOCAL) {
+		cache_refresh_refused(cache, request);
+		return;
+	}
 	if (request->source == VIGIE_SOURCE_UPSTREAM)
 		vigie_cache_part_heard(cache->part, request->worker->now_ms);
 	else

@@ -99,6 +99,9 @@ enum vigie_verdict cache_serve_stale(const struct cache *cache, struct vigie_req
 bool cache_keep_older(const struct cache *cache, struct vigie_request *request,
 		      const struct vigie_cache_reply *reply, uint32_t lifetime);
 
+/* A refresh ended without anybody being asked (`max_concurrent`, `acl`…): another one may follow soon. */
+void cache_refresh_refused(const struct cache *cache, const struct vigie_request *request);
+
 /* Counts a hit and refreshes what is popular and about to end. */
 void cache_prefetch(const struct cache *cache, struct vigie_request *request,
 		    const struct vigie_cached *cached);

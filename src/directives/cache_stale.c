@@ -79,6 +79,13 @@ static enum vigie_verdict verified(struct vigie_request *request, const uint8_t 
 				  "no answer in time, and the stale one has gone");
 }
 
+/* In the background; the caller has claimed it. */
+static void refresh(struct vigie_request *request, const struct vigie_cached *cached)
+{
+	if (!vigie_request_background(request))
+		vigie_cached_unclaim(cached, request->worker->now_ms);
+}
+
 enum vigie_verdict cache_serve_stale(const struct cache *cache, struct vigie_request *request,
 				     const struct vigie_cached *cached)
 {
@@ -93,7 +100,7 @@ enum vigie_verdict cache_serve_stale(const struct cache *cache, struct vigie_req
 		return vigie_request_await(request, cache->stale.timeout_ms, verified,
 					   (void *)(uintptr_t)cache);
 	if (vigie_cached_claim(cached, now_ms))
-		vigie_request_background(request);
+		refresh(request, cached);
 	/* The refresh may have ended already. */
 	newer = vigie_cache_find(cache->store, cache->part, request->query);
 	if (newer && is_fresh(newer, now_ms) && vigie_cached_kind(newer) != VIGIE_CACHED_FAILURE)
@@ -109,6 +116,15 @@ static uint32_t hold_ms(const struct cache *cache, const struct vigie_cached *ca
 	if (cache->stale.recheck_given)
 		return cache->stale.recheck_ms;
 	return failures < 5 ? 1000U << failures : CACHE_RECHECK_MAX_MS;
+}
+
+void cache_refresh_refused(const struct cache *cache, const struct vigie_request *request)
+{
+	const struct vigie_cached *cached =
+		request->background ? vigie_cache_find(cache->store, cache->part, request->query) : NULL;
+
+	if (cached)
+		vigie_cached_unclaim(cached, request->worker->now_ms);
 }
 
 bool cache_keep_older(const struct cache *cache, struct vigie_request *request,
@@ -153,5 +169,5 @@ void cache_prefetch(const struct cache *cache, struct vigie_request *request,
 	if (!vigie_cached_may_ask(cached, cache->part, now_ms) || !vigie_cached_claim(cached, now_ms))
 		return;
 	counters_of(cache, request)->prefetches++;
-	vigie_request_background(request);
+	refresh(request, cached);
 }

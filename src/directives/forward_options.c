@@ -393,6 +393,8 @@ enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block
 	if (status)
 		return status;
 	vigie_forward_options_init(&rule->options);
+	if (block->bufsize > 0 && block->bufsize < rule->options.udp_size)
+		rule->options.udp_size = block->bufsize;
 	rule->from_text = statement->args[0].text;
 	rule->from = vigie_arena_alloc(block->arena, VIGIE_ZONES_MAX * sizeof(*rule->from));
 	if (!rule->from)

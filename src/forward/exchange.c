@@ -109,10 +109,13 @@ static void write_question(struct attempt *attempt, bool mixed)
 	attempt->asked_length =
 		vigie_query_write(attempt->asked, sizeof(attempt->asked), id, flags, question->name.bytes,
 				  question->type, VIGIE_CLASS_IN, attempt->edns, question->edns_do);
-	if (attempt->edns)
+	if (attempt->edns) {
+		vigie_query_write_size(attempt->asked, attempt->asked_length,
+				       attempt->exchange->set->group->options.udp_size);
 		attempt->asked_length = vigie_query_write_options(attempt->asked, sizeof(attempt->asked),
 								  attempt->asked_length, question->options,
 								  question->options_length);
+	}
 	if (mixed)
 		mix_case(attempt->asked + VIGIE_HEADER_SIZE, question->name.length);
 }

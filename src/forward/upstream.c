@@ -60,6 +60,7 @@ void vigie_forward_options_init(struct vigie_forward_options *options)
 		.read_timeout = VIGIE_EXCHANGE_TOTAL_MS,
 		.losses = 3,
 		.attempts = VIGIE_ATTEMPTS_MAX,
+		.udp_size = VIGIE_UDP_SIZE_EDNS,
 		.probe_every = 1000,
 	};
 	vigie_name_from_text(&options->probe_name, ".");

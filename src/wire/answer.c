@@ -215,6 +215,11 @@ size_t vigie_query_write(uint8_t *buffer, size_t size, uint16_t id, uint16_t fla
 	return length;
 }
 
+void vigie_query_write_size(uint8_t *buffer, size_t length, uint16_t udp_size)
+{
+	write_u16(buffer + length - OPT_SIZE + 3, udp_size);
+}
+
 size_t vigie_query_write_options(uint8_t *buffer, size_t size, size_t length, const uint8_t *options,
 				 size_t options_length)
 {

@@ -1,6 +1,7 @@
 """`cache`: what an upstream said once is said again, for as long as it may be."""
 import hashlib
 import signal
+import time
 
 import dns.edns
 import dns.flags
@@ -291,6 +292,25 @@ def test_stale_at_once(cached, upstream):
     assert len(upstream.asked(WWW)) <= 1 + 6  # the first, and the packets of one exchange that is slow
     wait_for(lambda: ede(vigie.ask(WWW, size=1232)) is None, "the refresh")
     assert len(upstream.asked(WWW)) <= 1 + 6  # the first, and the packets of one exchange that is slow
+
+
+def test_a_refresh_that_is_refused_here_is_tried_again_soon(start, upstream):
+    """`max_concurrent` questions wait already: nobody was asked."""
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 1 IN A 192.0.2.80")
+    vigie = start(f".:PORT {{\n bind 127.0.0.1\n workers 1\n cache {{\n success 9984 3600 0\n serve_stale\n }}\n"
+                  f" forward . {upstream.text} {{\n max_concurrent 1\n max_fails 0\n }}\n}}\n")
+    vigie.ask(WWW)
+    upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.81")
+    upstream.answers["slow.example.com.", "A"] = Reply("slow.example.com. 60 IN A 192.0.2.82", delay=2.5)
+    with vigie.udp_socket() as slow:
+        slow.send(dns.message.make_query("slow.example.com.", "A").to_wire())
+        wait_for(lambda: upstream.asked("slow.example.com."), "the slow question")
+        wait_for(lambda: ede(vigie.ask(WWW, size=1232)) is not None, "a stale answer")
+        assert len(upstream.asked(WWW)) == 1
+        slow.recv(512)
+    began = time.monotonic()
+    wait_for(lambda: ede(vigie.ask(WWW, size=1232)) is None, "the refresh")
+    assert time.monotonic() - began < 4, "a claim that is lost is held for 10 s"
 
 
 def test_stale_without_an_upstream(start):

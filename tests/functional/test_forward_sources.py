@@ -10,7 +10,7 @@ import pytest
 
 from metrics_page import Page
 from scripted_upstream import Reply, Upstream
-from vigie_process import addresses, free_port, read_frame, refused_configuration, wait_for
+from vigie_process import addresses, free_port, own_file, read_frame, refused_configuration, wait_for
 
 NAME = "www.example.com."
 HOST = "dns.corp.example."
@@ -155,6 +155,22 @@ def test_the_systems_resolvers(tmp_path, start):
     else:
         error = refused_configuration(tmp_path, corefile.replace("PORT", "53"))
         assert "Corefile:3: 'dns.vigie.invalid' is a host name, and /etc/resolv.conf names nobody to look it up: name one with 'resolver'" in error
+
+
+def test_the_systems_resolvers_change(serve, upstreams, resolver, tmp_path, monkeypatch):
+    """/etc/resolv.conf is read again: who stands there then is asked for the addresses of hosts."""
+    first, second = upstreams
+    file = own_file(tmp_path, monkeypatch, "/etc/resolv.conf")
+    file.write_text(f"nameserver {resolver.text}\n")
+    resolver.answers[HOST, "A"] = Reply(f"{HOST} 1 IN A 127.0.0.1")
+    vigie, _ = serve(f"dns.corp.example:{first.port}")
+    vigie.wait_until(lambda: addresses(vigie.ask(NAME)) == ["192.0.2.1"], "an answer")
+    second.answers[HOST, "A"] = Reply(f"{HOST} 1 IN A 127.0.0.1")
+    file.write_text(f"# another one\nnameserver {second.text}\n")
+    wait_for(lambda: second.asked(HOST, "A"), "a question to the new resolver")
+    asked = len(resolver.asked(HOST))
+    wait_for(lambda: len(second.asked(HOST, "A")) > 1, "another one")
+    assert len(resolver.asked(HOST)) == asked and addresses(vigie.ask(NAME)) == ["192.0.2.1"]
 
 
 def test_a_reload_waits_for_addresses(serve, upstreams, resolver):

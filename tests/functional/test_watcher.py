@@ -1,7 +1,6 @@
 """The watcher against a stub API server that fails in every way: what was known is served throughout, and in the end the
 table is what a fresh list would give."""
 import datetime
-import os
 import re
 import signal
 import sys
@@ -16,8 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 
 from cluster_objects import endpoint, endpoint_slice, namespace, service  # noqa: E402
 from stub_api_server import Fault, Stored, StubApiServer, Stream  # noqa: E402
-import vigie_process  # noqa: E402
-from vigie_process import Vigie, addresses, free_port, records, wait_for  # noqa: E402
+from vigie_process import Vigie, addresses, free_port, own_file, records, wait_for  # noqa: E402
 
 
 
@@ -87,22 +85,10 @@ def test_a_server_without_http2(server, start_watching):
     assert server.http.accepted == 3
 
 
-def own_hosts(folder: Path, monkeypatch) -> Path:
-    """An /etc/hosts that vigie alone sees."""
-    hosts, wrapper = folder / "hosts", folder / "vigie-with-hosts"
-    hosts.write_text("")
-    unshare = "unshare --mount" if os.geteuid() == 0 else "unshare --map-root-user --mount"
-    script = f"mount --bind {hosts} /etc/hosts && exec {vigie_process.BINARY} \"$@\""
-    wrapper.write_text(f"#!/bin/sh\nexec {unshare} sh -c '{script}' sh \"$@\"\n")
-    wrapper.chmod(0o755)
-    monkeypatch.setattr(vigie_process, "BINARY", wrapper)
-    return hosts
-
-
 @pytest.mark.parametrize("server", [{"name": "api.test"}], indirect=True, ids=["named"])
 def test_several_servers_behind_one_name(server, start_watching, tmp_path, monkeypatch):
     """Each connection asks for the addresses anew, and takes one of them by chance."""
-    hosts = own_hosts(tmp_path, monkeypatch)
+    hosts = own_file(tmp_path, monkeypatch, "/etc/hosts")
     hosts.write_text("127.0.0.1 api.test\n")
     vigie = start_watching("apiserver_qps 1000")
     change_is_seen(server, vigie)

@@ -6,6 +6,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -170,6 +171,18 @@ def reload(vigie: Vigie, corefile: str, pattern: str = "^\\[INFO\\] Reloading co
     write(vigie, corefile)
     vigie.process.send_signal(signal.SIGUSR1)
     vigie.wait_for_log(pattern, before + 1)
+
+
+def own_file(folder: Path, monkeypatch, path: str) -> Path:
+    """A file, empty at first, that a vigie started from now on sees as `path`, and nobody else."""
+    own, wrapper = folder / Path(path).name, folder / f"vigie-with-{Path(path).name}"
+    own.write_text("")
+    unshare = "unshare --mount" if os.geteuid() == 0 else "unshare --map-root-user --mount"
+    script = f"mount --bind {own} {path} && exec {BINARY} \"$@\""
+    wrapper.write_text(f"#!/bin/sh\nexec {unshare} sh -c '{script}' sh \"$@\"\n")
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(sys.modules[__name__], "BINARY", wrapper)
+    return own
 
 
 def read_exactly(connection: socket.socket, length: int) -> bytes:
