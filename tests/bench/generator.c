@@ -113,7 +113,7 @@ static void ask(uint64_t now)
 	double due = IN_FLIGHT_MAX * (double)CLIENTS_MAX;
 
 	if (run.rate > 0)
-		due = run.rate * (double)(now - run.start_ns) / 1e9 - (double)run.tally.asked;
+		due = run.rate * (double)(now - run.start_ns) / 1e9 + 1 - (double)run.tally.asked;
 	for (unsigned i = 0; i < run.clients && due >= 1; i++, next = (next + 1) % run.clients) {
 		unsigned most = run.rate > 0 ? (due > BURST * BURST ? BURST : 1) : IN_FLIGHT_MAX;
 

@@ -325,9 +325,11 @@ def write_questions(cluster: Cluster, path: Path) -> None:
     path.write_text("".join(f"{one.name}.{one.namespace}.svc.cluster.local 1 0 -1\n" for one in cluster.services))
 
 
-def start_generator(watched: Watched, questions: Path, options: argparse.Namespace) -> subprocess.Popen:
-    return subprocess.Popen([BUILD / "tests/bench/generator", "-p", str(watched.vigie.port), "-s", str(options.seconds),
-                             "-r", str(options.queries), questions], stdout=subprocess.PIPE, text=True)
+def start_generator(watched: Watched, questions: Path, options: argparse.Namespace, *more: str,
+                    before: tuple[str, ...] = ()) -> subprocess.Popen:
+    return subprocess.Popen([*before, BUILD / "tests/bench/generator", "-p", str(watched.vigie.port), "-s",
+                             str(options.seconds), "-r", str(options.queries), *more, questions],
+                            stdout=subprocess.PIPE, text=True)
 
 
 def end_generator(process: subprocess.Popen) -> dict:
@@ -352,27 +354,77 @@ def idle_reader(server: StubApiServer) -> Iterator[None]:
         process.wait()
 
 
+@contextlib.contextmanager
+def awake(cpus: list[int]) -> Iterator[None]:
+    """No CPU sleeps: waking one of a virtual machine takes several times as long as a query, and is noise."""
+    idlers = [subprocess.Popen(["taskset", "-c", str(cpu), "chrt", "--idle", "0", sys.executable, "-c", "while True: pass"])
+              for cpu in cpus]
+    try:
+        yield
+    finally:
+        for idler in idlers:
+            idler.kill()
+            idler.wait()
+
+
+@contextlib.contextmanager
+def two_cpus(vigie: int) -> Iterator[tuple[str, ...]]:
+    """vigie has one CPU for all its threads, as with a limit of one, and all else shares the other. Gives what a client is to
+    be started with: it has its CPU as soon as it wants it, whatever the stub does there."""
+    before = os.sched_getaffinity(0)
+    cpus = sorted(before)[:2]
+    for thread in Path(f"/proc/{vigie}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {cpus[-1]})
+    os.sched_setaffinity(0, {cpus[0]})
+    try:
+        with awake(cpus):
+            yield ("chrt", "--fifo", "1") if os.geteuid() == 0 else ()
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def spread(values: list[float]) -> tuple[float, float, float]:
+    """The median, and between what the middle half of them lies."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return middle, low, high
+
+
 def queries(options: argparse.Namespace) -> dict[str, float]:
-    """In turns the events go to vigie, which is asked, and to a client that only reads them: sending them costs the
-    machine more than what vigie does with them. The medians of the turns are compared."""
+    """Many pairs of short spells, of the same queries to the same process. In one of the two the events go to vigie, which is
+    asked, in the other to a client that only reads them: sending them costs the machine more than what vigie does with
+    them. Which comes first changes from pair to pair. What is told is the medians, and of the ratio of each pair the
+    median and the quartiles."""
     rate = options.rate or 1000
     cluster = full_slices(options)
-    turns: dict[bool, list[dict]] = {False: [], True: []}
+    pairs: list[dict[bool, dict]] = []
     with stubbed(options, cluster) as (server, watched), tempfile.TemporaryDirectory() as folder:
         write_questions(cluster, Path(folder) / "questions")
-        # No two in a row of one slice are the same, the last and the first neither: each turn may have them again.
+        # No two in a row of one slice are the same, the last and the first neither: each spell may have them again.
         prepared = server.prepare("endpointslices", slice_changes(cluster, int(rate * options.seconds)))
-        with StubApiServer(Path(folder) / "other", protobuf=options.protobuf) as other, idle_reader(other):
-            for number in range(2 * options.turns):
-                generator = start_generator(watched, Path(folder) / "questions", options)
-                (server if number % 2 else other).release("endpointslices", prepared, rate)
-                turns[bool(number % 2)].append(end_generator(generator))
+        with (StubApiServer(Path(folder) / "other", protobuf=options.protobuf) as other, idle_reader(other),
+              two_cpus(watched.pid) as client):
+            known, cpu = watched.events(), thread_seconds(watched.pid)["watcher"]
+            for number in range(options.turns):
+                pairs.append({})
+                for events in ((False, True), (True, False))[number % 2]:
+                    # -w: it sleeps until a query is due, and leaves the CPU to the stub
+                    generator = start_generator(watched, Path(folder) / "questions", options, "-w", "1000", before=client)
+                    (server if events else other).release("endpointslices", prepared, rate)
+                    pairs[-1][events] = end_generator(generator)
+                    wait_for(lambda: max(server.lag(), other.lag()) == 0, "the events")
+            wait_for(lambda: watched.events() >= known + options.turns * len(prepared), "all events")
+            cpu = thread_seconds(watched.pid)["watcher"] - cpu
     figures = {}
-    for key in ("p50_us", "p99_us"):
-        without, beside = (statistics.median(turn[key] for turn in turns[each]) for each in (False, True))
-        figures |= {f"{key} without events": without, f"{key} beside {rate:g} events a second": beside,
-                    f"{key} moves by, %": (beside / without - 1) * 100}
-    figures["lost"] = sum(turn["lost"] for each in turns.values() for turn in each)
+    for key, name in (("p50_us", "p50"), ("p99_us", "p99")):
+        ratios = spread([(pair[True][key] / pair[False][key] - 1) * 100 for pair in pairs])
+        figures |= {f"{name} without events, us": statistics.median(pair[False][key] for pair in pairs),
+                    f"{name} beside {rate:g} events a second, us": statistics.median(pair[True][key] for pair in pairs),
+                    f"{name} moves by, % (median of the pairs)": ratios[0],
+                    f"{name} moves by, % (lower quartile)": ratios[1], f"{name} moves by, % (upper quartile)": ratios[2]}
+    figures["pairs"] = len(pairs)
+    figures["events a second"] = len(prepared) / statistics.mean(pair[True]["seconds"] for pair in pairs)
+    figures["CPU of the watcher for an event, us"] = cpu / options.turns / len(prepared) * 1e6
+    figures["lost"] = sum(one["lost"] for pair in pairs for one in pair.values())
     return figures
 
 
