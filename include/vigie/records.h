@@ -43,8 +43,7 @@ enum vigie_bytes {
 /* "answers", "services", …: static storage. */
 const char *vigie_bytes_text(enum vigie_bytes bytes);
 
-/* Bytes in use, as the allocator counts them (its own overhead included; hash buckets, which are a small
- * part, are not). Any thread. */
+/* Bytes in use, as the allocator counts them, its own overhead included. Any thread. */
 void vigie_records_bytes(const struct vigie_records *records, uint64_t bytes[VIGIE_BYTES]);
 
 enum { VIGIE_PROGRAMMING_BOUNDS = 20 };

@@ -98,7 +98,7 @@ static enum vigie_status read_all(int file, const char *path, struct json_cut *c
 		if (got == 0)
 			return VIGIE_OK;
 		status = json_cut_feed(cut, bytes, (size_t)got);
-		rcu_quiescent_state(); /* the table's own threads wait for this one to grow it */
+		rcu_quiescent_state(); /* others wait for this thread, which has read nothing */
 		if (status)
 			return vigie_error_set(
 				error, status,

@@ -43,13 +43,21 @@ struct vigie_cluster *vigie_cluster_new(struct vigie_records *records,
 	cluster->endpoint_pod_names = options->endpoint_pod_names;
 	memcpy(cluster->kinds, options->kinds, sizeof(cluster->kinds));
 	CDS_INIT_LIST_HEAD(&cluster->dirty);
-	cluster->slices = vigie_table_new();
-	cluster->pods = vigie_table_new();
-	if (!cluster->slices || !cluster->pods || copy_namespaces(cluster, options) != VIGIE_OK) {
+	if (copy_namespaces(cluster, options) != VIGIE_OK) {
 		vigie_cluster_free(cluster);
 		return NULL;
 	}
 	return cluster;
+}
+
+/* A table of the writer's own, which no reader looks at. */
+static void free_all(struct vigie_records *records, struct slots *table, enum vigie_bytes bytes)
+{
+	void *piece;
+
+	for (uint32_t at = 0; (piece = slots_each(table, &at)) != NULL;)
+		vigie_piece_free(records, bytes, piece);
+	vigie_piece_free(records, bytes, table);
 }
 
 void vigie_cluster_free(struct vigie_cluster *cluster)
@@ -58,8 +66,8 @@ void vigie_cluster_free(struct vigie_cluster *cluster)
 
 	if (!cluster)
 		return;
-	vigie_table_free(cluster->records, cluster->slices, VIGIE_BYTES_SLICES);
-	vigie_table_free(cluster->records, cluster->pods, VIGIE_BYTES_PODS);
+	free_all(cluster->records, cluster->slices, VIGIE_BYTES_SLICES);
+	free_all(cluster->records, cluster->pods, VIGIE_BYTES_PODS);
 	for (uint32_t at = 0; (entry = slots_each(cluster->records->services, &at)) != NULL;) {
 		if (!entry->holding)
 			continue;

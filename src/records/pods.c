@@ -4,34 +4,36 @@
 #include "store.h"
 #include "vigie/hash.h"
 
-struct pod_key {
-	const uint8_t *bytes;
-	size_t length;
-};
-
 static const uint8_t *stored_key(const struct pod *pod)
 {
 	return pod->data + 16 * (size_t)pod->address_count;
 }
 
-static int match_pod(struct cds_lfht_node *node, const void *key)
+static uint64_t hash_pod(const struct pod *pod)
 {
-	const struct pod *pod = caa_container_of(node, struct pod, node);
-	const struct pod_key *wanted = key;
-
-	return pod->key_length == wanted->length &&
-	       memcmp(stored_key(pod), wanted->bytes, wanted->length) == 0;
+	return vigie_hash(stored_key(pod), pod->key_length);
 }
 
 static struct pod *find_pod(const struct vigie_cluster *cluster, const uint8_t *key, size_t length)
 {
-	const struct pod_key wanted = {key, length};
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
+	struct slots_walk walk;
+	struct pod *pod;
+	bool flag;
 
-	cds_lfht_lookup(cluster->pods, vigie_hash(key, length), match_pod, &wanted, &iter);
-	node = cds_lfht_iter_get_node(&iter);
-	return node ? caa_container_of(node, struct pod, node) : NULL;
+	slots_begin(&walk, &cluster->pods, vigie_hash(key, length));
+	while ((pod = slots_next(&walk, &flag)) != NULL) {
+		if (pod->key_length == length && memcmp(stored_key(pod), key, length) == 0)
+			return pod;
+	}
+	return NULL;
+}
+
+static void fill(const struct vigie_records *records, const struct slots *old, struct slots *fresh)
+{
+	const struct pod *pod;
+
+	for (uint32_t at = 0; (pod = slots_each(old, &at)) != NULL;)
+		slots_add(fresh, hash_pod(pod), pod, false);
 }
 
 /* Pods on the host's network share its address: each address counts the pods that have it. */
@@ -45,7 +47,10 @@ static bool show_address(struct vigie_cluster *cluster, struct space *space, con
 			return false;
 		shown->space = space;
 		memcpy(shown->address, address, 16);
-		vigie_table_add_pod(cluster->records, shown);
+		if (vigie_table_add_pod(cluster->records, shown) != VIGIE_OK) {
+			vigie_piece_free(cluster->records, VIGIE_BYTES_PODS, shown);
+			return false;
+		}
 	}
 	shown->users++;
 	return true;
@@ -59,7 +64,7 @@ static void hide_addresses(struct vigie_cluster *cluster, const struct pod *pod,
 
 		if (--shown->users > 0)
 			continue;
-		cds_lfht_del(cluster->records->pods, &shown->node);
+		vigie_table_remove_pod(cluster->records, shown);
 		vigie_piece_retire(cluster->records, VIGIE_BYTES_PODS, shown);
 	}
 }
@@ -69,8 +74,8 @@ static void drop_pod(struct vigie_cluster *cluster, struct pod *pod)
 	hide_addresses(cluster, pod, pod->address_count);
 	pod->space->users--;
 	vigie_store_drop_space(cluster, pod->space);
-	cds_lfht_del(cluster->pods, &pod->node);
-	vigie_piece_retire(cluster->records, VIGIE_BYTES_PODS, pod);
+	slots_remove(cluster->pods, hash_pod(pod), pod, false);
+	vigie_piece_free(cluster->records, VIGIE_BYTES_PODS, pod);
 	__atomic_fetch_sub(&cluster->records->count.pods, 1, __ATOMIC_RELAXED);
 	cluster->changed = true;
 }
@@ -123,7 +128,8 @@ enum vigie_status vigie_cluster_put_pod(struct vigie_cluster *cluster, const str
 		vigie_piece_free(cluster->records, VIGIE_BYTES_PODS, packed);
 		return VIGIE_OK;
 	}
-	packed->space = vigie_store_space(cluster, label);
+	if (slots_reserve(cluster->records, &cluster->pods, VIGIE_BYTES_PODS, 1, fill) == VIGIE_OK)
+		packed->space = vigie_store_space(cluster, label);
 	if (!packed->space || !show_addresses(cluster, packed)) {
 		if (packed->space)
 			vigie_store_drop_space(cluster, packed->space);
@@ -134,8 +140,7 @@ enum vigie_status vigie_cluster_put_pod(struct vigie_cluster *cluster, const str
 	/* The old one goes second: an address that both have is never missing. */
 	if (held)
 		drop_pod(cluster, held);
-	cds_lfht_node_init(&packed->node);
-	cds_lfht_add(cluster->pods, vigie_hash(key, key_length), &packed->node);
+	slots_add(cluster->pods, hash_pod(packed), packed, false);
 	__atomic_fetch_add(&cluster->records->count.pods, 1, __ATOMIC_RELAXED);
 	cluster->changed = true;
 	return VIGIE_OK;
@@ -153,10 +158,10 @@ void vigie_store_delete_pod(struct vigie_cluster *cluster, const char *namespace
 
 void vigie_store_sweep_pods(struct vigie_cluster *cluster)
 {
-	struct cds_lfht_iter iter;
 	struct pod *pod;
 
-	cds_lfht_for_each_entry(cluster->pods, &iter, pod,
-				node) if (pod->seen != cluster->generation[VIGIE_KIND_POD])
-		drop_pod(cluster, pod);
+	for (uint32_t at = 0; (pod = slots_each(cluster->pods, &at)) != NULL;) {
+		if (pod->seen != cluster->generation[VIGIE_KIND_POD])
+			drop_pod(cluster, pod);
+	}
 }

@@ -16,7 +16,7 @@ const struct entry *vigie_reverse_next(struct slots_walk *walk, bool *cluster)
 }
 
 /* All pairs, out of the published blobs. */
-static void fill(const struct vigie_records *records, struct slots *table)
+static void fill(const struct vigie_records *records, const struct slots *old, struct slots *fresh)
 {
 	const struct entry *entry;
 
@@ -25,7 +25,7 @@ static void fill(const struct vigie_records *records, struct slots *table)
 		bool cluster;
 
 		for (uint32_t at = 0; vigie_blob_next_address(entry->blob, &at, address, &cluster);)
-			slots_add(table, vigie_hash(address, ADDRESS_SIZE), entry, cluster);
+			slots_add(fresh, vigie_hash(address, ADDRESS_SIZE), entry, cluster);
 	}
 }
 

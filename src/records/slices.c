@@ -5,29 +5,31 @@
 #include "vigie/hash.h"
 #include "vigie/log.h"
 
-struct slice_key {
-	const uint8_t *bytes;
-	size_t length;
-};
-
-static int match_slice(struct cds_lfht_node *node, const void *key)
-{
-	const struct slice *slice = caa_container_of(node, struct slice, node);
-	const struct slice_key *wanted = key;
-
-	return slice->key_length == wanted->length &&
-	       memcmp(slice_key(slice), wanted->bytes, wanted->length) == 0;
-}
-
 static struct slice *find_slice(const struct vigie_cluster *cluster, const uint8_t *key, size_t length)
 {
-	const struct slice_key wanted = {key, length};
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
+	struct slots_walk walk;
+	struct slice *slice;
+	bool flag;
 
-	cds_lfht_lookup(cluster->slices, vigie_hash(key, length), match_slice, &wanted, &iter);
-	node = cds_lfht_iter_get_node(&iter);
-	return node ? caa_container_of(node, struct slice, node) : NULL;
+	slots_begin(&walk, &cluster->slices, vigie_hash(key, length));
+	while ((slice = slots_next(&walk, &flag)) != NULL) {
+		if (slice->key_length == length && memcmp(slice_key(slice), key, length) == 0)
+			return slice;
+	}
+	return NULL;
+}
+
+static uint64_t hash_slice(const struct slice *slice)
+{
+	return vigie_hash(slice_key(slice), slice->key_length);
+}
+
+static void fill(const struct vigie_records *records, const struct slots *old, struct slots *fresh)
+{
+	const struct slice *slice;
+
+	for (uint32_t at = 0; (slice = slots_each(old, &at)) != NULL;)
+		slots_add(fresh, hash_slice(slice), slice, false);
 }
 
 /* The label that an endpoint is known by, if it has one of its own: its hostname, else its pod's name if that
@@ -165,10 +167,9 @@ static void drop_slice(struct vigie_cluster *cluster, struct slice *slice)
 {
 	cds_list_del(&slice->list);
 	vigie_store_touch(cluster, slice->entry);
-	cds_lfht_del(cluster->slices, &slice->node);
+	slots_remove(cluster->slices, hash_slice(slice), slice, false);
 	__atomic_fetch_sub(&cluster->records->count.endpoints, slice->endpoint_count, __ATOMIC_RELAXED);
-	/* No reader looks here, but the table's own resizing thread may. */
-	vigie_piece_retire(cluster->records, VIGIE_BYTES_SLICES, slice);
+	vigie_piece_free(cluster->records, VIGIE_BYTES_SLICES, slice);
 }
 
 static enum vigie_status put(struct vigie_cluster *cluster, const struct vigie_slice *slice,
@@ -189,8 +190,9 @@ static enum vigie_status put(struct vigie_cluster *cluster, const struct vigie_s
 	packed = pack(cluster, slice, key, key_length);
 	if (!packed)
 		return VIGIE_ENOMEM;
-	packed->entry =
-		vigie_store_entry(cluster, service_key, service_length, service_length + namespace_length);
+	if (slots_reserve(cluster->records, &cluster->slices, VIGIE_BYTES_SLICES, 1, fill) == VIGIE_OK)
+		packed->entry = vigie_store_entry(cluster, service_key, service_length,
+						  service_length + namespace_length);
 	if (!packed->entry) {
 		vigie_piece_free(cluster->records, VIGIE_BYTES_SLICES, packed);
 		return VIGIE_ENOMEM;
@@ -210,8 +212,7 @@ static enum vigie_status put(struct vigie_cluster *cluster, const struct vigie_s
 		packed->entry->holding->triggered = slice->triggered;
 	cds_list_add_tail(&packed->list, &packed->entry->holding->slices);
 	vigie_store_touch(cluster, packed->entry);
-	cds_lfht_node_init(&packed->node);
-	cds_lfht_add(cluster->slices, vigie_hash(key, key_length), &packed->node);
+	slots_add(cluster->slices, hash_slice(packed), packed, false);
 	__atomic_fetch_add(&cluster->records->count.endpoints, packed->endpoint_count, __ATOMIC_RELAXED);
 	return VIGIE_OK;
 }
@@ -245,10 +246,10 @@ void vigie_store_delete_slice(struct vigie_cluster *cluster, const char *namespa
 
 void vigie_store_sweep_slices(struct vigie_cluster *cluster)
 {
-	struct cds_lfht_iter iter;
 	struct slice *slice;
 
-	cds_lfht_for_each_entry(cluster->slices, &iter, slice,
-				node) if (slice->seen != cluster->generation[VIGIE_KIND_SLICE])
-		drop_slice(cluster, slice);
+	for (uint32_t at = 0; (slice = slots_each(cluster->slices, &at)) != NULL;) {
+		if (slice->seen != cluster->generation[VIGIE_KIND_SLICE])
+			drop_slice(cluster, slice);
+	}
 }

@@ -7,26 +7,25 @@ enum {
 	LOAD_PERCENT = 75 /* slots in use, at most; a new table begins with two slots for each entry */
 };
 
-static uint64_t make_word(uint64_t hash, const struct entry *entry, bool flag)
+static uint64_t make_word(uint64_t hash, const void *piece, bool flag)
 {
-	return (hash >> SLOT_TAG_SHIFT << SLOT_TAG_SHIFT) | (uint64_t)(uintptr_t)entry >> SLOT_ENTRY_SHIFT |
+	return (hash >> SLOT_TAG_SHIFT << SLOT_TAG_SHIFT) | (uint64_t)(uintptr_t)piece >> SLOT_PIECE_SHIFT |
 	       flag;
 }
 
-struct entry *slots_each(const struct slots *table, uint32_t *at)
+void *slots_each(const struct slots *table, uint32_t *at)
 {
 	while (table && *at < table->size) {
 		uint64_t word = __atomic_load_n(&table->words[(*at)++], __ATOMIC_ACQUIRE);
 
 		if (word > SLOT_GONE)
-			return slots_entry(word);
+			return slots_piece(word);
 	}
 	return NULL;
 }
 
 enum vigie_status slots_reserve(struct vigie_records *records, struct slots **table, enum vigie_bytes bytes,
-				size_t more,
-				void (*fill)(const struct vigie_records *records, struct slots *table))
+				size_t more, slots_fill *fill)
 {
 	struct slots *old = *table;
 	uint64_t live = (old ? old->live : 0) + more;
@@ -42,13 +41,13 @@ enum vigie_status slots_reserve(struct vigie_records *records, struct slots **ta
 	if (!slots)
 		return VIGIE_ENOMEM;
 	slots->size = (uint32_t)size;
-	fill(records, slots);
+	fill(records, old, slots);
 	__atomic_store_n(table, slots, __ATOMIC_RELEASE);
 	vigie_piece_retire(records, bytes, old);
 	return VIGIE_OK;
 }
 
-void slots_add(struct slots *table, uint64_t hash, const struct entry *entry, bool flag)
+void slots_add(struct slots *table, uint64_t hash, const void *piece, bool flag)
 {
 	uint32_t at = slots_first(table, hash);
 
@@ -56,12 +55,12 @@ void slots_add(struct slots *table, uint64_t hash, const struct entry *entry, bo
 		at = slots_after(table, at);
 	table->used += table->words[at] == SLOT_EMPTY;
 	table->live++;
-	__atomic_store_n(&table->words[at], make_word(hash, entry, flag), __ATOMIC_RELEASE);
+	__atomic_store_n(&table->words[at], make_word(hash, piece, flag), __ATOMIC_RELEASE);
 }
 
-void slots_remove(struct slots *table, uint64_t hash, const struct entry *entry, bool flag)
+void slots_remove(struct slots *table, uint64_t hash, const void *piece, bool flag)
 {
-	uint64_t wanted = make_word(hash, entry, flag);
+	uint64_t wanted = make_word(hash, piece, flag);
 	uint32_t at = slots_first(table, hash);
 
 	while (table->words[at] != wanted) {

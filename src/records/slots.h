@@ -1,7 +1,7 @@
-/* Open-addressed tables of entries: one word for each place, which holds a piece of the hash, the entry's
- * address and a flag. What an entry is found by stands in the entry (or its blob) alone, which the reader
- * looks at anyway. Readers are RCU; the writer replaces the whole table when it is too small, too empty or
- * too worn. */
+/* Open-addressed tables of pieces of memory: one word for each place, which holds a part of the hash, the
+ * piece's address and a flag. What a piece is found by stands in the piece (or, for an entry, in its blob)
+ * alone, which the reader looks at anyway. Readers are RCU; the writer replaces the whole table when it is
+ * too small, too empty or too worn. */
 #ifndef SLOTS_H
 #define SLOTS_H
 
@@ -12,7 +12,6 @@
 #include "vigie/records.h"
 #include "vigie/status.h"
 
-struct entry;
 struct vigie_records;
 
 struct slots {
@@ -22,11 +21,11 @@ struct slots {
 	uint64_t words[];
 };
 
-/* A word holds 15 bits of the hash, 48 bits of the entry's address and the flag. An address of 52 bits,
+/* A word holds 15 bits of the hash, 48 bits of the piece's address and the flag. An address of 52 bits,
  * aligned to 16 bytes as malloc gives it, fits: no system hands out more unless it is asked to. */
 enum {
 	SLOT_TAG_SHIFT = 49,
-	SLOT_ENTRY_SHIFT = 3 /* the entry's address without its four lowest bits stands above the flag */
+	SLOT_PIECE_SHIFT = 3 /* the piece's address without its four lowest bits stands above the flag */
 };
 
 enum {
@@ -35,7 +34,7 @@ enum {
 	SLOT_FLAG = 1
 };
 
-/* A walk over the entries that may have a hash. */
+/* A walk over the pieces that may have a hash. */
 struct slots_walk {
 	const struct slots *table;
 	uint64_t tag;
@@ -52,11 +51,11 @@ static inline uint32_t slots_after(const struct slots *table, uint32_t at)
 	return at + 1 == table->size ? 0 : at + 1;
 }
 
-static inline struct entry *slots_entry(uint64_t word)
+static inline void *slots_piece(uint64_t word)
 {
 	const uint64_t tag = UINT64_MAX << SLOT_TAG_SHIFT;
 
-	return (struct entry *)(uintptr_t)((word & ~tag & ~(uint64_t)SLOT_FLAG) << SLOT_ENTRY_SHIFT);
+	return (void *)(uintptr_t)((word & ~tag & ~(uint64_t)SLOT_FLAG) << SLOT_PIECE_SHIFT);
 }
 
 /* `table` is where the table is published; NULL there is an empty one. */
@@ -67,8 +66,8 @@ static inline void slots_begin(struct slots_walk *walk, struct slots *const *tab
 	walk->at = walk->table ? slots_first(walk->table, hash) : 0;
 }
 
-/* The next entry that may be meant; NULL at the end. */
-static inline struct entry *slots_next(struct slots_walk *walk, bool *flag)
+/* The next piece that may be meant; NULL at the end. */
+static inline void *slots_next(struct slots_walk *walk, bool *flag)
 {
 	while (walk->table) {
 		uint64_t word = __atomic_load_n(&walk->table->words[walk->at], __ATOMIC_ACQUIRE);
@@ -78,25 +77,27 @@ static inline struct entry *slots_next(struct slots_walk *walk, bool *flag)
 		walk->at = slots_after(walk->table, walk->at);
 		if (word >> SLOT_TAG_SHIFT == walk->tag && word != SLOT_GONE) {
 			*flag = word & SLOT_FLAG;
-			return slots_entry(word);
+			return slots_piece(word);
 		}
 	}
 	return NULL;
 }
 
-/* All entries, in no order: `at` is 0 at first. NULL at the end. */
-struct entry *slots_each(const struct slots *table, uint32_t *at);
+/* All pieces, in no order: `at` is 0 at first. NULL at the end. Pieces may be removed on the way. */
+void *slots_each(const struct slots *table, uint32_t *at);
 
 /* The writer's part. */
 
-/* Makes room for `more` additions. A table that is built anew is filled by `fill` and then published at
- * `table`. Its bytes are counted as `bytes`. VIGIE_ENOMEM. */
-enum vigie_status slots_reserve(struct vigie_records *records, struct slots **table, enum vigie_bytes bytes,
-				size_t more,
-				void (*fill)(const struct vigie_records *records, struct slots *table));
+/* Fills a table that is built anew with what is in the old one (NULL: nothing). */
+typedef void slots_fill(const struct vigie_records *records, const struct slots *old, struct slots *fresh);
 
-/* Adds an entry that is not there, for which room was reserved. */
-void slots_add(struct slots *table, uint64_t hash, const struct entry *entry, bool flag);
-void slots_remove(struct slots *table, uint64_t hash, const struct entry *entry, bool flag);
+/* Makes room for `more` additions. A table that is built anew is filled and then published at `table`. Its
+ * bytes are counted as `bytes`. VIGIE_ENOMEM. */
+enum vigie_status slots_reserve(struct vigie_records *records, struct slots **table, enum vigie_bytes bytes,
+				size_t more, slots_fill *fill);
+
+/* Adds a piece that is not there, for which room was reserved. */
+void slots_add(struct slots *table, uint64_t hash, const void *piece, bool flag);
+void slots_remove(struct slots *table, uint64_t hash, const void *piece, bool flag);
 
 #endif

@@ -106,7 +106,10 @@ struct space *vigie_store_space(struct vigie_cluster *cluster, const uint8_t *la
 	memcpy(space->label, label, 1U + label[0]);
 	/* Where nobody says which namespaces exist, one that is spoken of does. */
 	space->exposed = !cluster->kinds[VIGIE_KIND_NAMESPACE] && is_configured(cluster, label);
-	vigie_table_add_space(cluster->records, space);
+	if (vigie_table_add_space(cluster->records, space) != VIGIE_OK) {
+		vigie_piece_free(cluster->records, VIGIE_BYTES_NAMESPACES, space);
+		return NULL;
+	}
 	return space;
 }
 
@@ -114,7 +117,7 @@ void vigie_store_drop_space(struct vigie_cluster *cluster, struct space *space)
 {
 	if (space->present || space->users > 0)
 		return;
-	cds_lfht_del(cluster->records->spaces, &space->node);
+	vigie_table_remove_space(cluster->records, space);
 	vigie_piece_retire(cluster->records, VIGIE_BYTES_NAMESPACES, space);
 }
 
@@ -161,13 +164,12 @@ void vigie_store_delete_namespace(struct vigie_cluster *cluster, const char *nam
 
 void vigie_store_sweep_namespaces(struct vigie_cluster *cluster)
 {
-	struct cds_lfht_iter iter;
 	struct space *space;
 
-	cds_lfht_for_each_entry(cluster->records->spaces, &iter, space,
-				node) if (space->present &&
-					  space->seen != cluster->generation[VIGIE_KIND_NAMESPACE])
-		drop_namespace(cluster, space);
+	for (uint32_t at = 0; (space = slots_each(cluster->records->spaces, &at)) != NULL;) {
+		if (space->present && space->seen != cluster->generation[VIGIE_KIND_NAMESPACE])
+			drop_namespace(cluster, space);
+	}
 }
 
 struct entry *vigie_store_entry(struct vigie_cluster *cluster, const uint8_t *key, size_t service_length,

@@ -44,7 +44,6 @@ static inline size_t service_size(const struct service *service)
 
 /* The part of an EndpointSlice object that DNS shows: its ready endpoints. */
 struct slice {
-	struct cds_lfht_node node;
 	struct cds_list_head list; /* of the holding */
 	struct entry *entry;
 	uint32_t seen;
@@ -83,7 +82,6 @@ static inline const uint8_t *slice_key(const struct slice *slice)
 
 /* A Pod object, for `pods verified`. */
 struct pod {
-	struct cds_lfht_node node;
 	struct space *space;
 	uint32_t seen;
 	uint32_t address_count;
@@ -118,8 +116,8 @@ struct holding {
 
 struct vigie_cluster {
 	struct vigie_records *records;
-	struct cds_lfht *slices;
-	struct cds_lfht *pods;
+	struct slots *slices; /* by their keys, as the next */
+	struct slots *pods;
 	bool endpoint_pod_names;
 	bool kinds[VIGIE_KINDS];
 	bool swept[VIGIE_KINDS]; /* a list of it was complete once */

@@ -19,46 +19,6 @@ struct garbage {
 	void *pieces[GARBAGE_PIECES];
 };
 
-/* Readers meet a node through liburcu's tables. The acquire load of one of its fields, which the writer
- * stored last with release, orders all others for the C memory model (it is free on x86-64 and lets
- * ThreadSanitizer see it). */
-
-static int match_space(struct cds_lfht_node *node, const void *key)
-{
-	const struct space *space = caa_container_of(node, struct space, node);
-	const uint8_t *label = key;
-
-	space_exposed(space);
-	return space->label[0] == label[0] && memcmp(space->label + 1, label + 1, label[0]) == 0;
-}
-
-struct pod_key {
-	const struct space *space;
-	const uint8_t *address;
-};
-
-static int match_pod(struct cds_lfht_node *node, const void *key)
-{
-	const struct pod_address *pod = caa_container_of(node, struct pod_address, node);
-	const struct pod_key *wanted = key;
-
-	return __atomic_load_n(&pod->space, __ATOMIC_ACQUIRE) == wanted->space &&
-	       memcmp(pod->address, wanted->address, 16) == 0;
-}
-
-/* By the address alone, so that its namespace can be found. Few namespaces share one: pods on the host's
- * network have its address. */
-static uint64_t hash_pod(const uint8_t *address)
-{
-	return vigie_hash(address, 16);
-}
-
-struct cds_lfht *vigie_table_new(void)
-{
-	return cds_lfht_new(TABLE_SIZE_MIN, TABLE_SIZE_MIN, 0, CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING,
-			    NULL);
-}
-
 struct vigie_records *vigie_records_new(void)
 {
 	struct vigie_records *records = calloc(1, sizeof(*records));
@@ -66,39 +26,19 @@ struct vigie_records *vigie_records_new(void)
 	if (!records)
 		return NULL;
 	pthread_mutex_init(&records->publishing, NULL);
-	records->spaces = vigie_table_new();
-	records->pods = vigie_table_new();
-	if (!records->spaces || !records->pods) {
-		vigie_records_free(records);
-		return NULL;
-	}
 	records->serial = (uint32_t)vigie_clock_wall();
 	if (records->serial == 0)
 		records->serial = 1;
 	return records;
 }
 
-void vigie_table_free(struct vigie_records *records, struct cds_lfht *table, enum vigie_bytes bytes)
+static void retire_all(struct vigie_records *records, struct slots *table, enum vigie_bytes bytes)
 {
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
+	void *piece;
 
-	bool online = rcu_read_ongoing();
-
-	if (!table)
-		return;
-	if (!online)
-		rcu_thread_online(); /* a resize under way must not free what is walked here */
-	cds_lfht_for_each(table, &iter, node)
-	{
-		cds_lfht_del(table, node);
-		vigie_piece_retire(records, bytes, node);
-	}
-	/* Destroying waits for that resize, whose grace period waits for every thread that is online. */
-	rcu_thread_offline();
-	cds_lfht_destroy(table, NULL);
-	if (online)
-		rcu_thread_online();
+	for (uint32_t at = 0; (piece = slots_each(table, &at)) != NULL;)
+		vigie_piece_retire(records, bytes, piece);
+	vigie_piece_retire(records, bytes, table);
 }
 
 void vigie_records_free(struct vigie_records *records)
@@ -107,14 +47,12 @@ void vigie_records_free(struct vigie_records *records)
 
 	if (!records)
 		return;
-	for (uint32_t at = 0; (entry = slots_each(records->services, &at)) != NULL;) {
+	for (uint32_t at = 0; (entry = slots_each(records->services, &at)) != NULL;)
 		vigie_piece_retire(records, VIGIE_BYTES_ANSWERS, (void *)(uintptr_t)entry->blob);
-		vigie_piece_retire(records, VIGIE_BYTES_SERVICES, entry);
-	}
-	vigie_piece_retire(records, VIGIE_BYTES_SERVICES, records->services);
+	retire_all(records, records->services, VIGIE_BYTES_SERVICES);
+	retire_all(records, records->spaces, VIGIE_BYTES_NAMESPACES);
+	retire_all(records, records->pods, VIGIE_BYTES_PODS);
 	vigie_piece_retire(records, VIGIE_BYTES_ADDRESSES, records->reverse);
-	vigie_table_free(records, records->spaces, VIGIE_BYTES_NAMESPACES);
-	vigie_table_free(records, records->pods, VIGIE_BYTES_PODS);
 	vigie_table_reclaim(records);
 	pthread_mutex_destroy(&records->publishing);
 	free(records);
@@ -133,48 +71,67 @@ void vigie_records_count(const struct vigie_records *records, struct vigie_recor
 	count->pods = __atomic_load_n(&records->count.pods, __ATOMIC_RELAXED);
 }
 
+static uint64_t hash_label(const uint8_t *label)
+{
+	return vigie_hash(label, 1U + label[0]);
+}
+
 struct space *vigie_table_find_space(const struct vigie_records *records, const uint8_t *label)
 {
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
+	struct slots_walk walk;
+	struct space *space;
+	bool flag;
 
-	cds_lfht_lookup(records->spaces, vigie_hash(label, 1U + label[0]), match_space, label, &iter);
-	node = cds_lfht_iter_get_node(&iter);
-	return node ? caa_container_of(node, struct space, node) : NULL;
+	slots_begin(&walk, &records->spaces, hash_label(label));
+	while ((space = slots_next(&walk, &flag)) != NULL) {
+		if (space->label[0] == label[0] && memcmp(space->label + 1, label + 1, label[0]) == 0)
+			return space;
+	}
+	return NULL;
+}
+
+/* By the address alone, so that its namespace can be found. Few namespaces share one: pods on the host's
+ * network have its address. */
+static uint64_t hash_pod(const uint8_t *address)
+{
+	return vigie_hash(address, 16);
+}
+
+/* The next pod address of a walk that is this one. */
+static struct pod_address *next_pod(struct slots_walk *walk, const uint8_t *address)
+{
+	struct pod_address *pod;
+	bool flag;
+
+	while ((pod = slots_next(walk, &flag)) != NULL && memcmp(pod->address, address, 16) != 0)
+		;
+	return pod;
 }
 
 struct pod_address *vigie_table_find_pod(const struct vigie_records *records, const struct space *space,
 					 const uint8_t *address)
 {
-	const struct pod_key key = {space, address};
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
+	struct slots_walk walk;
+	struct pod_address *pod;
 
-	cds_lfht_lookup(records->pods, hash_pod(address), match_pod, &key, &iter);
-	node = cds_lfht_iter_get_node(&iter);
-	return node ? caa_container_of(node, struct pod_address, node) : NULL;
-}
-
-static int match_pod_address(struct cds_lfht_node *node, const void *address)
-{
-	return memcmp(caa_container_of(node, struct pod_address, node)->address, address, 16) == 0;
+	slots_begin(&walk, &records->pods, hash_pod(address));
+	while ((pod = next_pod(&walk, address)) != NULL && pod->space != space)
+		;
+	return pod;
 }
 
 enum vigie_status vigie_records_pod_namespace(const struct vigie_records *records, const uint8_t *address,
 					      uint8_t *label)
 {
 	const struct space *found = NULL;
-	struct cds_lfht_iter iter;
+	struct slots_walk walk;
+	const struct pod_address *pod;
 
-	cds_lfht_lookup(records->pods, hash_pod(address), match_pod_address, address, &iter);
-	for (struct cds_lfht_node *node; (node = cds_lfht_iter_get_node(&iter)) != NULL;
-	     cds_lfht_next_duplicate(records->pods, match_pod_address, address, &iter)) {
-		struct pod_address *pod = caa_container_of(node, struct pod_address, node);
-		const struct space *space = __atomic_load_n(&pod->space, __ATOMIC_ACQUIRE);
-
-		if (found && found != space)
+	slots_begin(&walk, &records->pods, hash_pod(address));
+	while ((pod = next_pod(&walk, address)) != NULL) {
+		if (found && found != pod->space)
 			return VIGIE_EEXIST;
-		found = space;
+		found = pod->space;
 	}
 	if (!found)
 		return VIGIE_ENOENT;
@@ -182,12 +139,28 @@ enum vigie_status vigie_records_pod_namespace(const struct vigie_records *record
 	return VIGIE_OK;
 }
 
-static void fill_services(const struct vigie_records *records, struct slots *table)
+static void fill_services(const struct vigie_records *records, const struct slots *old, struct slots *fresh)
 {
 	const struct entry *entry;
 
-	for (uint32_t at = 0; (entry = slots_each(records->services, &at)) != NULL;)
-		slots_add(table, vigie_hash(entry->key, entry->key_length), entry, false);
+	for (uint32_t at = 0; (entry = slots_each(old, &at)) != NULL;)
+		slots_add(fresh, vigie_hash(entry->key, entry->key_length), entry, false);
+}
+
+static void fill_spaces(const struct vigie_records *records, const struct slots *old, struct slots *fresh)
+{
+	const struct space *space;
+
+	for (uint32_t at = 0; (space = slots_each(old, &at)) != NULL;)
+		slots_add(fresh, hash_label(space->label), space, false);
+}
+
+static void fill_pods(const struct vigie_records *records, const struct slots *old, struct slots *fresh)
+{
+	const struct pod_address *pod;
+
+	for (uint32_t at = 0; (pod = slots_each(old, &at)) != NULL;)
+		slots_add(fresh, hash_pod(pod->address), pod, false);
 }
 
 enum vigie_status vigie_table_add_entry(struct vigie_records *records, struct entry *entry)
@@ -205,20 +178,33 @@ void vigie_table_remove_entry(struct vigie_records *records, const struct entry 
 	slots_remove(records->services, vigie_hash(entry->key, entry->key_length), entry, false);
 }
 
-void vigie_table_add_space(struct vigie_records *records, struct space *space)
+enum vigie_status vigie_table_add_space(struct vigie_records *records, struct space *space)
 {
-	cds_lfht_node_init(&space->node);
-	__atomic_store_n(&space->exposed, space->exposed, __ATOMIC_RELEASE);
-	cds_lfht_add(records->spaces, vigie_hash(space->label, 1U + space->label[0]), &space->node);
+	enum vigie_status status =
+		slots_reserve(records, &records->spaces, VIGIE_BYTES_NAMESPACES, 1, fill_spaces);
+
+	if (!status)
+		slots_add(records->spaces, hash_label(space->label), space, false);
+	return status;
 }
 
-void vigie_table_add_pod(struct vigie_records *records, struct pod_address *pod)
+void vigie_table_remove_space(struct vigie_records *records, const struct space *space)
 {
-	struct space *space = pod->space;
+	slots_remove(records->spaces, hash_label(space->label), space, false);
+}
 
-	cds_lfht_node_init(&pod->node);
-	__atomic_store_n(&pod->space, space, __ATOMIC_RELEASE);
-	cds_lfht_add(records->pods, hash_pod(pod->address), &pod->node);
+enum vigie_status vigie_table_add_pod(struct vigie_records *records, struct pod_address *pod)
+{
+	enum vigie_status status = slots_reserve(records, &records->pods, VIGIE_BYTES_PODS, 1, fill_pods);
+
+	if (!status)
+		slots_add(records->pods, hash_pod(pod->address), pod, false);
+	return status;
+}
+
+void vigie_table_remove_pod(struct vigie_records *records, const struct pod_address *pod)
+{
+	slots_remove(records->pods, hash_pod(pod->address), pod, false);
 }
 
 /* ThreadSanitizer does not see that every reader has passed a quiescent state before this runs: liburcu knows

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <urcu-qsbr.h>
-#include <urcu/rculfhash.h>
 
 #include "blob.h"
 #include "slots.h"
@@ -18,7 +17,6 @@
 
 /* A namespace that exists, or that something refers to. */
 struct space {
-	struct cds_lfht_node node;
 	bool exposed; /* atomic: it exists and the configuration lets it be seen */
 	bool present; /* the writer's, as all below: the object exists */
 	uint32_t seen;
@@ -39,8 +37,7 @@ struct entry {
 
 /* An address that pods of a namespace have. */
 struct pod_address {
-	struct cds_lfht_node node;
-	struct space *space; /* atomic */
+	struct space *space;
 	uint8_t address[16];
 	uint32_t users; /* the writer's: pods that have it */
 };
@@ -50,9 +47,9 @@ struct garbage;
 struct vigie_records {
 	struct slots *services; /* atomic: by their keys */
 	struct slots *reverse;  /* atomic: by their addresses (reverse.h) */
-	struct cds_lfht *spaces;
-	struct cds_lfht *pods;
-	uint32_t serial; /* atomic, as all below */
+	struct slots *spaces;   /* atomic: by their labels */
+	struct slots *pods;     /* atomic: by their addresses */
+	uint32_t serial;        /* atomic, as all below */
 	bool synced;
 	struct vigie_records_count count;
 	uint64_t bytes[VIGIE_BYTES];
@@ -108,17 +105,13 @@ static inline bool vigie_table_is_held(const struct vigie_records *records)
 
 /* The writer's part. */
 
-/* An empty table; NULL when memory is out. */
-struct cds_lfht *vigie_table_new(void);
-
-/* Frees a table (NULL is allowed) and, later, its nodes, which begin with their cds_lfht_node. */
-void vigie_table_free(struct vigie_records *records, struct cds_lfht *table, enum vigie_bytes bytes);
-
 /* VIGIE_ENOMEM */
 enum vigie_status vigie_table_add_entry(struct vigie_records *records, struct entry *entry);
 void vigie_table_remove_entry(struct vigie_records *records, const struct entry *entry);
-void vigie_table_add_space(struct vigie_records *records, struct space *space);
-void vigie_table_add_pod(struct vigie_records *records, struct pod_address *pod);
+enum vigie_status vigie_table_add_space(struct vigie_records *records, struct space *space);
+void vigie_table_remove_space(struct vigie_records *records, const struct space *space);
+enum vigie_status vigie_table_add_pod(struct vigie_records *records, struct pod_address *pod);
+void vigie_table_remove_pod(struct vigie_records *records, const struct pod_address *pod);
 
 /* All memory of the table and of the writer's store comes from here and is counted by what it is for. */
 
@@ -132,8 +125,7 @@ void vigie_piece_retire(struct vigie_records *records, enum vigie_bytes bytes, v
 /* What was retired waits in the writer's hands, who then waits for the readers himself: so the memory that it
  * takes is bounded by the state, however fast the cluster changes and however late another thread runs. */
 
-/* Waits until every reader has passed on, and frees what was retired. Not while one of liburcu's tables is
- * walked. */
+/* Waits until every reader has passed on, and frees what was retired. */
 void vigie_table_reclaim(struct vigie_records *records);
 /* The same, when a good deal was retired. Beside a transfer, which takes its time, only when that has become
  * a large part of the table. */

@@ -150,7 +150,6 @@ enum vigie_status vigie_cluster_visit(struct vigie_cluster *cluster, vigie_clust
 				      void *argument)
 {
 	struct visit visit = {vigie_arena_new(), visitor, argument};
-	struct cds_lfht_iter iter;
 	struct entry *entry;
 	struct slice *slice;
 	struct space *space;
@@ -159,8 +158,7 @@ enum vigie_status vigie_cluster_visit(struct vigie_cluster *cluster, vigie_clust
 
 	if (!good)
 		return VIGIE_ENOMEM;
-	cds_lfht_for_each_entry(cluster->records->spaces, &iter, space, node)
-	{
+	for (uint32_t at = 0; (space = slots_each(cluster->records->spaces, &at)) != NULL;) {
 		union vigie_object object = {.namespace = label_text(&visit, space->label)};
 
 		good = good && (!space->present ||
@@ -172,13 +170,11 @@ enum vigie_status vigie_cluster_visit(struct vigie_cluster *cluster, vigie_clust
 			good = good && visit_service(&visit, entry);
 		vigie_arena_reset(visit.arena);
 	}
-	cds_lfht_for_each_entry(cluster->slices, &iter, slice, node)
-	{
+	for (uint32_t at = 0; (slice = slots_each(cluster->slices, &at)) != NULL;) {
 		good = good && visit_slice(&visit, slice);
 		vigie_arena_reset(visit.arena);
 	}
-	cds_lfht_for_each_entry(cluster->pods, &iter, pod, node)
-	{
+	for (uint32_t at = 0; (pod = slots_each(cluster->pods, &at)) != NULL;) {
 		good = good && visit_pod(&visit, pod);
 		vigie_arena_reset(visit.arena);
 	}

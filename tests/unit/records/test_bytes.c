@@ -159,6 +159,139 @@ static void test_endpoints_are_small(void **state)
 	check_shape(&(struct shape){true, false}, ENDPOINT_BYTES);
 }
 
+/* What only objects of one kind take, put and not published, so that nothing else grows with them. */
+enum { MANY = 5000 };
+
+static void put_namespaces(void)
+{
+	char name[32];
+
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "namespace-%u", i);
+		assert_int_equal(vigie_cluster_put_namespace(cluster, name), VIGIE_OK);
+	}
+}
+
+static void put_pods(void)
+{
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct vigie_address address = {{[10] = 0xff, [11] = 0xff, [12] = 10}};
+		char name[32];
+		struct vigie_pod pod = {
+			.namespace = "default", .name = name, .addresses = &address, .address_count = 1};
+
+		snprintf(name, sizeof(name), "pod-%u", i);
+		memcpy(address.bytes + 13, (uint8_t[]){(uint8_t)(i >> 8), (uint8_t)i}, 2);
+		assert_int_equal(vigie_cluster_put_pod(cluster, &pod), VIGIE_OK);
+	}
+}
+
+static void put_services(void)
+{
+	static const struct vigie_port port = {.name = "http", .number = 80, .has_number = true};
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		char name[32];
+		struct vigie_service service = {.namespace = "default",
+						.name = name,
+						.addresses = {{{[10] = 0xff, [11] = 0xff, [12] = 10}}},
+						.address_count = 1,
+						.ports = &port,
+						.port_count = 1};
+
+		snprintf(name, sizeof(name), "service-%u", i);
+		memcpy(service.addresses[0].bytes + 13, (uint8_t[]){(uint8_t)(i >> 8), (uint8_t)i}, 2);
+		assert_int_equal(vigie_cluster_put_service(cluster, &service), VIGIE_OK);
+	}
+}
+
+/* Many slices of one service: there is but one place for it in the table. */
+static void put_slices(void)
+{
+	struct vigie_endpoint points[3] = {{.ready = true}, {.ready = true}, {.ready = true}};
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		char name[32];
+		struct vigie_slice slice = {.namespace = "default",
+					    .name = name,
+					    .service = "web",
+					    .endpoints = points,
+					    .endpoint_count = 3};
+
+		snprintf(name, sizeof(name), "web-%u", i);
+		for (uint32_t j = 0; j < 3; j++)
+			points[j].address = (struct vigie_address){
+				{0xfd, [14] = (uint8_t)(i * 3 + j) >> 8, [15] = (uint8_t)j}};
+		assert_int_equal(vigie_cluster_put_slice(cluster, &slice), VIGIE_OK);
+	}
+}
+
+static void put_external_names(void)
+{
+	for (unsigned i = 0; i < MANY; i++) {
+		char name[32];
+		struct vigie_service service = {.namespace = "default",
+						.name = name,
+						.type = VIGIE_SERVICE_EXTERNAL_NAME,
+						.external_name = "www.example.com"};
+
+		snprintf(name, sizeof(name), "outside-%u", i);
+		assert_int_equal(vigie_cluster_put_service(cluster, &service), VIGIE_OK);
+	}
+}
+
+/* Each kind's bytes are what the allocator gave for it. */
+static void test_each_kind_is_counted(void **state)
+{
+	static const struct {
+		enum vigie_bytes kind;
+		enum vigie_bytes also; /* that grows, too, and was looked at before */
+		void (*before)(void);
+		void (*put)(void);
+	} rows[] = {
+		{VIGIE_BYTES_NAMESPACES, VIGIE_BYTES, NULL, put_namespaces},
+		{VIGIE_BYTES_PODS, VIGIE_BYTES, NULL, put_pods},
+		{VIGIE_BYTES_SERVICES, VIGIE_BYTES, NULL, put_services},
+		{VIGIE_BYTES_SLICES, VIGIE_BYTES, NULL, put_slices},
+		{VIGIE_BYTES_ANSWERS, VIGIE_BYTES, put_external_names, settle},
+		{VIGIE_BYTES_ADDRESSES, VIGIE_BYTES_ANSWERS, put_services, settle},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		uint64_t bytes[2][VIGIE_BYTES];
+		uint64_t of_kind = 0;
+		uint64_t of_others = 0;
+		size_t before;
+		size_t grown;
+
+		begin();
+		if (rows[i].before)
+			rows[i].before();
+		vigie_cluster_rest(cluster);
+		vigie_records_bytes(records, bytes[0]);
+		before = allocated();
+		rows[i].put();
+		vigie_cluster_rest(cluster);
+		grown = allocated() - before;
+		vigie_records_bytes(records, bytes[1]);
+		for (int kind = 0; kind < VIGIE_BYTES; kind++) {
+			uint64_t more = bytes[1][kind] - bytes[0][kind];
+
+			if (kind == (int)rows[i].kind)
+				of_kind += more;
+			else if (kind == (int)rows[i].also)
+				grown -= more;
+			else
+				of_others += more;
+		}
+		print_message("# %s: counted %.1f %% of what is allocated\n", vigie_bytes_text(rows[i].kind),
+			      (double)of_kind * 100 / (double)grown);
+		assert_in_range(of_kind * 100, grown * (100 - COUNT_PERCENT), grown * (100 + COUNT_PERCENT));
+		assert_in_range(of_others, 0, 1024); /* the one service, its place and its namespace */
+		end();
+	}
+}
+
 static void test_nothing_is_left_of_what_is_deleted(void **state)
 {
 	const struct shape shape = {false, true};
@@ -232,11 +365,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #ifndef __SANITIZE_ADDRESS__ /* its allocator tells nothing */
 		cmocka_unit_test(test_endpoints_are_small),
+		cmocka_unit_test(test_each_kind_is_counted),
 #endif
 		cmocka_unit_test(test_nothing_is_left_of_what_is_deleted),
 		cmocka_unit_test(test_what_waits_for_readers_is_bounded),
 	};
 
 	(void)test_endpoints_are_small;
+	(void)test_each_kind_is_counted;
 	return cmocka_run_group_tests_name("bytes", tests, set_up, tear_down);
 }

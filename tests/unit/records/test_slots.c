@@ -25,7 +25,7 @@ static uint64_t hash_of(size_t i)
 	return vigie_hash(&(size_t){i / 3}, sizeof(i));
 }
 
-static void fill(const struct vigie_records *of, struct slots *fresh)
+static void fill(const struct vigie_records *of, const struct slots *old, struct slots *fresh)
 {
 	for (size_t i = 0; i < ENTRIES; i++) {
 		for (int flag = 0; flag < 2; flag++) {
