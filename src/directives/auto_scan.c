@@ -20,19 +20,13 @@ struct scan {
 	size_t capacity;
 };
 
-static int compare_origin(const struct vigie_name *a, const uint8_t *b, size_t b_length)
-{
-	if (a->length != b_length)
-		return a->length < b_length ? -1 : 1;
-	return memcmp(a->bytes, b, b_length);
-}
-
 static int compare_zones(const void *a, const void *b)
 {
 	const struct auto_zone *left = a;
 	const struct auto_zone *right = b;
 
-	return compare_origin(&left->origin, right->origin.bytes, right->origin.length);
+	return vigie_name_order(left->origin.bytes, left->origin.length, right->origin.bytes,
+				right->origin.length);
 }
 
 const struct auto_zone *auto_table_get(const struct auto_table *table, const uint8_t *origin, size_t length)
@@ -42,7 +36,8 @@ const struct auto_zone *auto_table_get(const struct auto_table *table, const uin
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		int order = compare_origin(&table->zones[middle].origin, origin, length);
+		const struct vigie_name *name = &table->zones[middle].origin;
+		int order = vigie_name_order(name->bytes, name->length, origin, length);
 
 		if (order == 0)
 			return &table->zones[middle];

@@ -340,7 +340,7 @@ def test_an_older_zone_is_not_taken(secondary):
     ("secondary {\n transfer to 10.0.0.1\n}", "Corefile:3: 'transfer' goes on with from, not 'to'"),
     ("secondary {\n transfer from dns.example\n}", "Corefile:3: 'dns.example' is no IP address"),
     ("secondary a..b {\n transfer from 10.0.0.1\n}", "Corefile:2: 'a..b' is not a zone"),
-    ("secondary {\n transfer from 10.0.0.1\n catalog\n}", "Corefile:4: 'catalog' is not supported"),
+    ("secondary {\n transfer from 10.0.0.1\n catalog a..b\n}", "Corefile:4: 'a..b' is not a zone"),
     ("secondary {\n transfer from 10.0.0.1\n wrong\n}", "Corefile:4: unknown option 'wrong' of 'secondary'"),
     ("secondary {\n transfer from 10.0.0.1\n}\n secondary {\n transfer from 10.0.0.1\n}",
      "Corefile:5: 'secondary': zone 'example.org.' stands in this block already"),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "vigie/axfr.h"
+#include "vigie/catalog.h"
 
 enum {
 	ID = 0x1234 /* of the corpus' messages */
@@ -79,8 +80,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (axfr && !status && vigie_axfr_done(axfr)) {
 		struct vigie_zone *zone = vigie_zone_builder_finish(vigie_axfr_builder(axfr), &error);
 
-		if (zone)
+		if (zone) {
 			use(zone);
+			vigie_catalog_free(vigie_catalog_read(zone, &error));
+		}
 		vigie_zone_unref(zone);
 	}
 	vigie_axfr_free(axfr);

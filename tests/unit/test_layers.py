@@ -29,7 +29,7 @@ HEADERS = {
     "base": "arena buffer bytes clock curl_loop hash keep log random state_file status thread yaml",
     "wire": "answer name query record reply text",
     "records": "cluster records records_walk",
-    "zones": "axfr zone",
+    "zones": "axfr catalog zone",
     "cache": "cache",
     "config": "corefile",
     "kube": "kube",
