@@ -1,4 +1,5 @@
 """DNS over TCP: pipelining, time and space."""
+import re
 import resource
 import socket
 import struct
@@ -141,6 +142,7 @@ def test_connections_of_one_client(vigie):
             connection.sendall(frame())
             read_frame(connection)
         with connect(vigie) as beyond:
+            beyond.settimeout(IDLE / 2)  # at once, not when it was idle for long
             assert beyond.recv(1) == b""
         with connect(vigie, "127.0.0.2") as other:
             other.sendall(frame())
@@ -243,7 +245,8 @@ def test_slow_readers_of_one_client_together(vigie):
 
         def cut_off() -> int:
             assert vigie.ask(WEB).answer
-            return sum(thread.is_alive() is False for thread in threads)
+            stats = vigie.ask("stats.vigie.", "TXT", "CH", tcp=True).to_text()
+            return int(re.search(r"(\d+) slow", stats)[1])
         wait_for(cut_off, "some to be cut off", patience=IDLE - 2)
         assert time.monotonic() - began < IDLE - 1
         assert resident(vigie) - before < 64 << 20

@@ -1,0 +1,84 @@
+"""Each defence is needed: with one line of it changed the test that is named for it fails.
+
+As tests/unit/forward/mutants.py, for what only the whole server shows: the changed file is compiled as the build compiles
+it, linked before the libraries, and the test is run against that server. A row says which attack it is about."""
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vigie_process import BUILD, TOP
+
+# The attack, the file, what stands there, what stands there instead, the test that must fail.
+MUTANTS = [
+    ("many queries for one question (CVE-2023-30464)", "forward/inflight.c", "return entry->hash == hash &&", "return false &&",
+     "test_forward_upstreams.py::test_identical_questions_are_one[1000]"),
+    ("a client's options make a question another one (CVE-2025-5994)", "forward/exchanger.c", "query->forward_options ?", "query->edns ?",
+     "test_forward_upstreams.py::test_identical_questions_are_one[1000]"),
+    ("fragments", "forward/upstream.c", ".udp_size = VIGIE_UDP_SIZE_EDNS", ".udp_size = 4096",
+     "test_rfc_matrix_forward.py::test_sizes_without_fragments"),
+    ("ids on a connection (CVE-2026-33602)", "forward/stream.c", "slot->id != id", "false",
+     "test_forward_connections.py::test_many_queries_on_one[tcp]"),
+    ("names of a stub domain leak", "directives/forward.c", "(*place)->from[0].labels >= rule->from[0].labels", "true",
+     "test_forward_upstreams.py::test_the_longest_zone_is_asked"),
+    ("names of the cluster leak", "directives/guard.c", "if (guarded && labels < guarded->zone.labels)", "if (0)",
+     "test_local.py::test_cluster_and_stub_names_never_reach_the_default_upstream"),
+    ("special-use names leak", "directives/guard.c", "if (zone && labels < zone->origin.labels)", "if (0)",
+     "test_local.py::test_special_use"),
+    ("one client takes all places", "forward/inflight.c", "< VIGIE_CLIENT_WAITERS_MAX", "< VIGIE_WAITERS_MAX",
+     "test_forward_upstreams.py::test_one_client_cannot_take_all_places"),
+    ("replies are piled up (CVE-2024-33655)", "forward/exchanger.c", "waiter->patient = asker->patient;", "waiter->patient = true;",
+     "test_forward_upstreams.py::test_a_client_gets_one_answer_in_time_and_no_late_one"),
+    ("a server that asks itself", "forward/inflight.c", "return entry->hash == hash &&", "return false &&",
+     "test_forward_upstreams.py::test_a_server_that_asks_itself"),
+    ("two servers that ask each other", "directives/loop.c", "if (seen >= SEEN_IN_A_LOOP) {", "if (0) {",
+     "test_loop.py::test_a_loop_is_found_and_vigie_stays"),
+    ("a predictable probe (CVE-2026-26018)", "directives/loop.c", "vigie_random_bytes(random, sizeof(random));", "random[0] = random[1] = 1;",
+     "test_loop.py::test_no_loop"),
+    ("connections that say nothing", "server/tcp.c", "c->pending > 0 ||", "true ||",
+     "test_tcp.py::test_idle_connections_are_closed"),
+    ("one client's connections", "server/tcp.c", "if (client_is_full(worker, &connection->origin.client))", "if (0)",
+     "test_tcp.py::test_connections_of_one_client"),
+    ("too many connections", "server/tcp.c", "worker->connection_count > VIGIE_TCP_CONNECTIONS_MAX", "false",
+     "test_tcp.py::test_connections_in_all"),
+    ("answers that nobody reads", "server/connection_output.c", "client_unsent(connection) > VIGIE_TCP_CLIENT_BYTES_MAX", "false",
+     "test_tcp.py::test_slow_readers_of_one_client_together"),
+]
+
+
+def compile_mutant(folder: Path, file: str, old: str, new: str) -> Path:
+    text = (TOP / "src" / file).read_text()
+    assert text.count(old) == 1, f"'{old}' stands {text.count(old)} times in {file}"
+    source, made = folder / Path(file).name, folder / "mutant.o"
+    source.write_text(text.replace(old, new))
+    [entry] = [entry for entry in json.loads((BUILD / "compile_commands.json").read_text())
+               if (Path(entry["directory"]) / entry["file"]).resolve() == TOP / "src" / file]
+    arguments = shlex.split(entry["command"])
+    arguments[arguments.index("-o") + 1] = str(made)
+    arguments[-1] = str(source)
+    for option in ("-MF", "-MQ"):
+        arguments[arguments.index(option) + 1] = str(folder / "mutant.d")
+    subprocess.run([*arguments, "-w", "-Wno-error", "-iquote", TOP / "src" / Path(file).parent], cwd=entry["directory"], check=True)
+    return made
+
+
+def link(folder: Path, made: Path) -> None:
+    commands = subprocess.run(["ninja", "-C", BUILD, "-t", "commands", "vigie"], check=True, capture_output=True, text=True).stdout
+    arguments = shlex.split(commands.splitlines()[-1])
+    arguments[arguments.index("-o") + 1] = str(folder / "vigie")
+    arguments.insert(arguments.index("-o") + 2, str(made))  # before the libraries, whose own is not taken then
+    subprocess.run(arguments, cwd=BUILD, check=True)
+
+
+@pytest.mark.parametrize("file, old, new, test", [pytest.param(*mutant[1:], id=mutant[0]) for mutant in MUTANTS])
+def test_the_server_without(tmp_path, file, old, new, test):
+    link(tmp_path, compile_mutant(tmp_path, file, old, new))
+    run = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", tmp_path / "tests",
+                          TOP / "tests/functional" / test], cwd=TOP, capture_output=True, text=True, timeout=180,
+                         env={**os.environ, "VIGIE_BUILD": str(tmp_path)})
+    assert run.returncode == 1 and re.search(rf"^(FAILED|ERROR) \S*{re.escape(test.split('::')[1])}", run.stdout, re.MULTILINE), run.stdout[-3000:]
