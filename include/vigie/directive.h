@@ -47,6 +47,10 @@ struct vigie_process {
 	unsigned cache_waiting;    /* instances of `cache` that are not started yet */
 	const void *cache_first;   /* the first instance of `cache`: it shows the metrics of what all share */
 
+	/* Stands first in every block's chain, without an instance: set by the setup of a directive that
+	 * answers some questions whatever block they come to. NULL: nothing does. */
+	const struct vigie_directive *first;
+
 	struct guarded *guarded; /* the zones of all `kubernetes` directives (directives/guard.h) */
 
 	/* Whether every directive of every block is ready; else the names of those that are not, with commas,

@@ -4,6 +4,7 @@
 #ifndef VIGIE_TLS_H
 #define VIGIE_TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -29,6 +30,7 @@ struct vigie_tls_options {
 	const char *ca;          /* PEM file that clients are verified by; NULL: the system's */
 	const char *keylog;      /* secrets are appended to this file, for debugging; NULL: not */
 	enum vigie_tls_client client;
+	bool may_lack; /* the certificate may not be there yet: until it is, no session begins */
 };
 
 struct vigie_tls;

@@ -12,6 +12,7 @@
 #include "network.h"
 #include "vigie/buffer.h"
 #include "vigie/clock.h"
+#include "vigie/file_stamp.h"
 #include "vigie/log.h"
 #include "vigie/metrics.h"
 
@@ -23,13 +24,6 @@ enum {
 	INLINE_MAX = 1 << 20 /* bytes of lines in the Corefile */
 };
 
-/* What tells one state of the file from another. */
-struct stamp {
-	struct timespec changed;
-	off_t size;
-	ino_t inode;
-};
-
 struct hosts {
 	const char *path;
 	struct zones zones;
@@ -37,12 +31,12 @@ struct hosts {
 	bool fallthrough_unsupported;
 	bool reverse;
 	uint32_t ttl;
-	uint64_t reload_ms;        /* 0: never */
-	struct vigie_buffer lines; /* those of the Corefile */
-	struct hosts_table *table; /* RCU: replaced whole by the main thread */
-	struct stamp stamp;        /* the main thread's, as all below */
-	bool unreadable;           /* and the log says so already */
-	uv_timer_t *timer;         /* freed when the loop has closed it */
+	uint64_t reload_ms;            /* 0: never */
+	struct vigie_buffer lines;     /* those of the Corefile */
+	struct hosts_table *table;     /* RCU: replaced whole by the main thread */
+	struct vigie_file_stamp stamp; /* the main thread's, as all below */
+	bool unreadable;               /* and the log says so already */
+	uv_timer_t *timer;             /* freed when the loop has closed it */
 };
 
 struct reader {
@@ -98,20 +92,15 @@ fail:
 static enum vigie_status load(struct hosts *hosts)
 {
 	struct hosts_table *old = hosts->table;
-	struct stamp stamp = {.size = -1}; /* no file */
+	struct vigie_file_stamp stamp = vigie_file_stamp(hosts->path);
 	struct hosts_table *table;
-	struct stat found;
 
-	if (stat(hosts->path, &found) == 0 && !S_ISDIR(found.st_mode))
-		stamp = (struct stamp){found.st_mtim, found.st_size, found.st_ino};
-	if (old && stamp.size == hosts->stamp.size && stamp.inode == hosts->stamp.inode &&
-	    stamp.changed.tv_sec == hosts->stamp.changed.tv_sec &&
-	    stamp.changed.tv_nsec == hosts->stamp.changed.tv_nsec)
+	if (old && vigie_file_stamp_same(&stamp, &hosts->stamp))
 		return VIGIE_OK;
-	table = read_table(hosts, stamp.size >= 0);
+	table = read_table(hosts, stamp.exists);
 	if (!table)
 		return VIGIE_EIO;
-	if (old && stamp.size < 0)
+	if (old && !stamp.exists)
 		vigie_log(VIGIE_LOG_WARNING, "hosts", "File does not exist: %s", hosts->path);
 	hosts->stamp = stamp;
 	rcu_assign_pointer(hosts->table, table);

@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <urcu-qsbr.h>
 
 #include "directives.h"
 #include "network.h"
 #include "vigie/buffer.h"
+#include "vigie/file_stamp.h"
 #include "vigie/log.h"
 #include "vigie/random.h"
 #include "weights.h"
@@ -22,12 +22,11 @@ enum {
 struct loadbalance {
 	const struct network *prefer; /* in the block's arena */
 	size_t prefer_count;
-	const char *path;        /* of the weight file; NULL: rotate */
-	struct weights *weights; /* RCU: replaced whole by the main thread */
-	uint64_t reload_ms;      /* 0: never */
-	struct timespec changed; /* the file's, when it was read last */
-	off_t size;
-	uv_timer_t *timer; /* freed when the loop has closed it */
+	const char *path;              /* of the weight file; NULL: rotate */
+	struct weights *weights;       /* RCU: replaced whole by the main thread */
+	uint64_t reload_ms;            /* 0: never */
+	struct vigie_file_stamp stamp; /* the file's, when it was read last */
+	uv_timer_t *timer;             /* freed when the loop has closed it */
 };
 
 static enum vigie_status no_memory(struct vigie_error *error)
@@ -59,15 +58,11 @@ static void on_timer(uv_timer_t *timer)
 	struct weights *old = loadbalance->weights;
 	struct vigie_error error;
 	struct weights *weights;
-	struct stat found;
+	struct vigie_file_stamp stamp = vigie_file_stamp(loadbalance->path);
 
-	if (stat(loadbalance->path, &found))
+	if (!stamp.exists || vigie_file_stamp_same(&stamp, &loadbalance->stamp))
 		return;
-	if (found.st_size == loadbalance->size && found.st_mtim.tv_sec == loadbalance->changed.tv_sec &&
-	    found.st_mtim.tv_nsec == loadbalance->changed.tv_nsec)
-		return;
-	loadbalance->size = found.st_size;
-	loadbalance->changed = found.st_mtim;
+	loadbalance->stamp = stamp;
 	weights = read_weights(loadbalance, &error);
 	if (!weights) {
 		vigie_log(VIGIE_LOG_ERROR, "loadbalance", "%s: the old weights stay", error.text);
@@ -189,7 +184,6 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	struct loadbalance *loadbalance = calloc(1, sizeof(*loadbalance));
 	enum vigie_status status = vigie_statement_once(statements, count, error);
 	struct vigie_error reason;
-	struct stat found;
 
 	if (!loadbalance)
 		return no_memory(error);
@@ -197,10 +191,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (!status)
 		status = read_options(loadbalance, block->arena, statement, error);
 	if (!status && loadbalance->path) {
-		if (stat(loadbalance->path, &found) == 0) {
-			loadbalance->size = found.st_size;
-			loadbalance->changed = found.st_mtim;
-		}
+		loadbalance->stamp = vigie_file_stamp(loadbalance->path);
 		loadbalance->weights = read_weights(loadbalance, &reason);
 		if (!loadbalance->weights)
 			status = vigie_word_error(error, &statement->args[1], "'%s': %s",

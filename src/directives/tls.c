@@ -1,9 +1,11 @@
-/* `tls CERT KEY [CA] { client_auth POLICY; keylog FILE }`: the certificate that tls:// keys are served with.
- */
+/* `tls CERT KEY [CA] { client_auth POLICY; keylog FILE }` or `tls { acme DOMAIN… }`: the certificate that
+ * tls:// keys are served with. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "directives.h"
+#include "tls_acme.h"
+#include "vigie/keep.h"
 #include "vigie/log.h"
 #include "vigie/tls.h"
 
@@ -12,8 +14,10 @@ enum {
 };
 
 struct tls {
+	struct vigie_process *process;
 	struct vigie_tls *tls;
-	uv_timer_t *timer; /* freed when the loop lets go of it */
+	struct tls_acme *acme; /* NULL: the files are somebody else's */
+	uv_timer_t *timer;     /* freed when the loop lets go of it */
 	char last_error[sizeof(((struct vigie_error *)NULL)->text)];
 };
 
@@ -60,10 +64,9 @@ static enum vigie_status read_options(struct vigie_block *block, const struct vi
 			status = vigie_statement_args(option, 1, 1, error);
 			if (!status)
 				options->keylog = vigie_block_path(block, option->args[0].text);
-		} else if (strcmp(option->name.text, "acme") == 0) {
-			return vigie_word_error(error, &option->name,
-						"'acme' is not supported: let cert-manager or certbot write "
-						"the files, which are read again when they change");
+		} else if (tls_acme_has_option(option->name.text)) {
+			return vigie_word_error(error, &option->name, "'%s' goes with 'acme DOMAIN' alone",
+						option->name.text);
 		} else {
 			return vigie_option_unknown(statement, option, error);
 		}
@@ -76,7 +79,41 @@ static void tls_free(void *instance)
 	struct tls *tls = instance;
 
 	vigie_tls_free(tls->tls);
+	if (tls->acme)
+		vigie_keep_release(tls->process->keep, tls->acme);
 	free(tls);
+}
+
+/* The files that the statement names, or the one that ACME writes. */
+static enum vigie_status read_files(struct vigie_block *block, const struct vigie_statement *statement,
+				    struct tls *tls, struct vigie_tls_options *options,
+				    struct vigie_error *error)
+{
+	enum vigie_status status;
+
+	if (tls_acme_is_asked(statement)) {
+		status = vigie_statement_args(statement, 0, 0, error);
+		if (status)
+			return status;
+		tls->acme = tls_acme_get(block, statement, error);
+		if (!tls->acme)
+			return VIGIE_EINVAL;
+		options->certificate = options->key = tls_acme_file(tls->acme);
+		options->may_lack = true;
+		return VIGIE_OK;
+	}
+	status = read_options(block, statement, options, error);
+	if (!status)
+		status = vigie_statement_args(statement, 2, 3, error);
+	if (status)
+		return status;
+	options->certificate = vigie_block_path(block, statement->args[0].text);
+	options->key = vigie_block_path(block, statement->args[1].text);
+	if (statement->arg_count > 2)
+		options->ca = vigie_block_path(block, statement->args[2].text);
+	if (!options->certificate || !options->key)
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	return VIGIE_OK;
 }
 
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
@@ -88,33 +125,31 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	struct vigie_error reason;
 	struct tls *tls;
 
-	if (!status)
-		status = read_options(block, statement, &options, error);
-	if (!status)
-		status = vigie_statement_args(statement, 2, 3, error);
 	if (status)
 		return status;
-	options.certificate = vigie_block_path(block, statement->args[0].text);
-	options.key = vigie_block_path(block, statement->args[1].text);
-	if (statement->arg_count > 2)
-		options.ca = vigie_block_path(block, statement->args[2].text);
 	tls = calloc(1, sizeof(*tls));
-	if (!tls || !options.certificate || !options.key) {
-		free(tls);
+	if (!tls)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	}
+	tls->process = block->process;
+	status = read_files(block, statement, tls, &options, error);
+	if (status)
+		goto fail;
 	if (options.keylog)
 		vigie_log(VIGIE_LOG_WARNING, "tls",
 			  "%s:%u: 'keylog' lets whoever reads '%s' decrypt connections", statement->name.file,
 			  statement->name.line, options.keylog);
 	tls->tls = vigie_tls_new(&options, &reason);
 	if (!tls->tls) {
-		free(tls);
-		return vigie_word_error(error, &statement->name, "'tls': %s", reason.text);
+		status = vigie_word_error(error, &statement->name, "'tls': %s", reason.text);
+		goto fail;
 	}
 	block->tls = tls->tls;
 	*instance = tls;
 	return VIGIE_OK;
+
+fail:
+	tls_free(tls);
+	return status;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -142,6 +177,8 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 {
 	struct tls *tls = instance;
 
+	if (tls->acme && tls_acme_start(tls->acme, error))
+		return VIGIE_ENOMEM;
 	tls->timer = malloc(sizeof(*tls->timer));
 	if (!tls->timer)
 		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));

@@ -44,7 +44,7 @@ static const struct {
 	{"ready", " monitor "},
 	{"template", " additional answer authority ederror fallthrough match rcode upstream "},
 	{"secondary", " catalog fallthrough transfer "},
-	{"tls", " acme client_auth keylog "},
+	{"tls", " acme ca ca_root client_auth email keylog resolver storage "},
 	{"timeouts", " idle maxtcpqueries read write "},
 	{"trace", " client_server datadog_analytics_rate every service zipkin_max_backlog_size "
 		  "zipkin_max_batch_interval zipkin_max_batch_size "},

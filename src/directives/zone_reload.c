@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "vigie/file_stamp.h"
 #include "vigie/log.h"
 #include "vigie/thread.h"
 
@@ -20,7 +20,7 @@ struct zone_reload {
 	bool closed;              /* the loop let go of the timer */
 
 	/* The reading thread's. */
-	struct timespec mtime; /* of the file that is served */
+	struct vigie_file_stamp stamp; /* of the file that is served */
 	bool serial_known;
 	uint32_t serial;
 	enum vigie_status status;
@@ -37,30 +37,19 @@ static void free_if_idle(struct zone_reload *reload)
 	free(reload);
 }
 
-static bool is_newer(struct zone_reload *reload, struct timespec *mtime)
-{
-	struct stat file;
-
-	if (stat(reload->path, &file))
-		return true; /* reading it says what is wrong */
-	*mtime = file.st_mtim;
-	return mtime->tv_sec != reload->mtime.tv_sec || mtime->tv_nsec != reload->mtime.tv_nsec;
-}
-
 /* In a thread of libuv's pool. */
 static void read_again(uv_work_t *work)
 {
 	struct zone_reload *reload = work->data;
-	struct timespec mtime = reload->mtime;
+	struct vigie_file_stamp stamp;
 	struct vigie_zone *zone;
 	struct vigie_soa soa;
-	bool newer;
 
 	vigie_thread_set(NULL, VIGIE_THREAD_BACKGROUND);
-	newer = is_newer(reload, &mtime);
+	stamp = vigie_file_stamp(reload->path);
 	reload->status = VIGIE_EEXIST;
-	if (reload->options.by_mtime && !newer)
-		return;
+	if (reload->options.by_mtime && stamp.exists && vigie_file_stamp_same(&stamp, &reload->stamp))
+		return; /* where there is no file, reading it says what is wrong */
 	reload->status = vigie_zone_read(
 		&zone, reload->path, &reload->origin,
 		reload->serial_known && !reload->options.by_mtime ? &reload->serial : NULL, &reload->error);
@@ -69,7 +58,7 @@ static void read_again(uv_work_t *work)
 	vigie_zone_soa(zone, &soa);
 	reload->serial = soa.serial;
 	reload->serial_known = true;
-	reload->mtime = mtime;
+	reload->stamp = stamp;
 	uv_mutex_lock(&reload->lock);
 	if (reload->zone)
 		static_zone_publish(reload->zone, zone);
@@ -137,7 +126,7 @@ struct zone_reload *zone_reload_start(uv_loop_t *loop, struct static_zone *zone,
 		vigie_zone_soa(zone->zone, &soa);
 		reload->serial = soa.serial;
 		reload->serial_known = true;
-		is_newer(reload, &reload->mtime);
+		reload->stamp = vigie_file_stamp(reload->path);
 	}
 	uv_timer_init(loop, &reload->timer);
 	uv_timer_start(&reload->timer, on_timer, options->interval_ms, options->interval_ms);

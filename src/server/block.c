@@ -120,7 +120,6 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 {
 	struct vigie_arena *arena = vigie_arena_new();
 	const struct vigie_statement **statements;
-	const char **names;
 	struct block *block = arena ? vigie_arena_alloc(arena, sizeof(*block)) : NULL;
 	size_t directives = 0;
 
@@ -134,10 +133,9 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 	while (vigie_directives[directives])
 		directives++;
 	block->links = vigie_arena_alloc(arena, directives * sizeof(*block->links));
-	block->chain = vigie_arena_alloc(arena, directives * sizeof(*block->chain));
+	block->chain = vigie_arena_alloc(arena, (1 + directives) * sizeof(*block->chain));
 	statements = vigie_arena_alloc(arena, (source->statement_count + 1) * sizeof(const void *));
-	names = vigie_arena_alloc(arena, directives * sizeof(*names));
-	if (!block->links || !block->chain || !statements || !names) {
+	if (!block->links || !block->chain || !statements) {
 		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 		goto fail;
 	}
@@ -147,16 +145,31 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 		if (set_up(block, vigie_directives[i], statements, error))
 			goto fail;
 	}
-	block_plan(block);
-	for (size_t i = 0; i < block->chain_count; i++)
-		names[i] = block->chain[i].directive->name;
-	block->setup.chain = names;
-	block->setup.chain_count = block->chain_count;
 	return block;
 
 fail:
 	block_free(block);
 	return NULL;
+}
+
+enum vigie_status block_finish(struct block *block, struct vigie_error *error)
+{
+	const struct vigie_directive *first = block->setup.process->first;
+	const char **names = vigie_arena_alloc(block->setup.arena, (1 + block->chain_count) * sizeof(*names));
+
+	if (!names)
+		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	if (first) {
+		memmove(block->chain + 1, block->chain, block->chain_count * sizeof(*block->chain));
+		block->chain[0] = (struct link){.directive = first};
+		block->chain_count++;
+	}
+	block_plan(block);
+	for (size_t i = 0; i < block->chain_count; i++)
+		names[i] = block->chain[i].directive->name;
+	block->setup.chain = names;
+	block->setup.chain_count = block->chain_count;
+	return VIGIE_OK;
 }
 
 enum vigie_status block_start(struct block *block, struct vigie_error *error)

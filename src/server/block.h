@@ -29,6 +29,9 @@ struct block {
 struct block *block_new(const struct vigie_server_block *source, struct vigie_process *process,
 			struct vigie_error *error);
 
+/* To be called when all blocks of a configuration are made: their chains are what they stay. */
+enum vigie_status block_finish(struct block *block, struct vigie_error *error);
+
 /* Joins the links of the chain, so that a query meets only directives that do something for it. */
 void block_plan(struct block *block);
 

@@ -70,7 +70,8 @@ struct generation *generation_new(const struct vigie_process *process, const str
 		generation->blocks[generation->block_count++] = block;
 	}
 	for (size_t i = 0; i < generation->block_count; i++) {
-		if (listeners_add(&generation->listeners, generation->blocks[i], error))
+		if (block_finish(generation->blocks[i], error) ||
+		    listeners_add(&generation->listeners, generation->blocks[i], error))
 			goto fail;
 	}
 	for (size_t i = 0; i < generation->listeners.count; i++)

@@ -7,24 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "vigie/file_stamp.h"
 
 enum { FILES = 3 /* certificate, key, CA */ };
-
-/* What tells one version of a file from the next. */
-struct version {
-	dev_t device;
-	ino_t inode;
-	off_t size;
-	struct timespec mtime;
-};
 
 struct vigie_tls {
 	struct vigie_tls_options options;
 	pthread_mutex_t lock; /* of `context`: held for as long as a reference takes */
 	SSL_CTX *context;
 	FILE *keylog;
-	struct version versions[FILES];
+	struct vigie_file_stamp stamps[FILES];
 };
 
 SSL_CTX *context_get(struct vigie_tls *tls)
@@ -122,6 +115,8 @@ static SSL_CTX *context_new(const struct vigie_tls *tls, struct vigie_error *err
 	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_alpn_select_cb(context, select_protocol, NULL);
+	if (options->may_lack && !vigie_file_stamp(options->certificate).exists)
+		return context; /* and handshakes fail */
 	if (SSL_CTX_use_certificate_chain_file(context, options->certificate) != 1) {
 		fail(error, options->certificate);
 		goto fail;
@@ -144,21 +139,13 @@ fail:
 	return NULL;
 }
 
-static void read_versions(const struct vigie_tls *tls, struct version *versions)
+static void read_stamps(const struct vigie_tls *tls, struct vigie_file_stamp *stamps)
 {
 	const char *const paths[FILES] = {tls->options.certificate, tls->options.key, tls->options.ca};
 
-	memset(versions, 0, FILES * sizeof(*versions));
-	for (int i = 0; i < FILES; i++) {
-		struct stat file;
-
-		if (!paths[i] || stat(paths[i], &file))
-			continue;
-		versions[i].device = file.st_dev;
-		versions[i].inode = file.st_ino;
-		versions[i].size = file.st_size;
-		versions[i].mtime = file.st_mtim;
-	}
+	for (int i = 0; i < FILES; i++)
+		stamps[i] =
+			paths[i] ? vigie_file_stamp(paths[i]) : (struct vigie_file_stamp){.exists = false};
 }
 
 struct vigie_tls *vigie_tls_new(const struct vigie_tls_options *options, struct vigie_error *error)
@@ -179,7 +166,7 @@ struct vigie_tls *vigie_tls_new(const struct vigie_tls_options *options, struct 
 		}
 		setvbuf(tls->keylog, NULL, _IOLBF, 0);
 	}
-	read_versions(tls, tls->versions); /* before the files: a change in between is seen later */
+	read_stamps(tls, tls->stamps); /* before the files: a change in between is seen later */
 	tls->context = context_new(tls, error);
 	if (tls->context)
 		return tls;
@@ -201,17 +188,20 @@ void vigie_tls_free(struct vigie_tls *tls)
 
 enum vigie_status vigie_tls_refresh(struct vigie_tls *tls, struct vigie_error *error)
 {
-	struct version versions[FILES];
+	struct vigie_file_stamp stamps[FILES];
 	SSL_CTX *context;
 	SSL_CTX *old;
+	bool same = true;
 
-	read_versions(tls, versions);
-	if (memcmp(versions, tls->versions, sizeof(versions)) == 0)
+	read_stamps(tls, stamps);
+	for (int i = 0; i < FILES; i++)
+		same = same && vigie_file_stamp_same(&stamps[i], &tls->stamps[i]);
+	if (same)
 		return VIGIE_EEXIST;
 	context = context_new(tls, error);
 	if (!context)
 		return VIGIE_EINVAL;
-	memcpy(tls->versions, versions, sizeof(versions));
+	memcpy(tls->stamps, stamps, sizeof(stamps));
 	pthread_mutex_lock(&tls->lock);
 	old = tls->context;
 	tls->context = context;

@@ -304,7 +304,17 @@ def test_tls_and_plain_side_by_side(start, snapshot, certificates):
     ("tls FOLDER/server.pem FOLDER/server.key {\n client_auth maybe\n}", "Corefile:3: 'client_auth' takes nocert"),
     ("tls FOLDER/server.pem FOLDER/server.key {\n keylog\n}", "Corefile:3: 'keylog' needs 1 argument, not 0"),
     ("tls FOLDER/server.pem FOLDER/server.key {\n keylog /nowhere/keys\n}", "Corefile:2: 'tls': '/nowhere/keys': No such"),
-    ("tls {\n acme dns.example\n}", "Corefile:3: 'acme' is not supported"),
+    ("tls a b {\n acme dns.example\n}", "Corefile:2: 'a' is one argument too many for 'tls'"),
+    ("tls a b {\n email x@dns.example\n}", "Corefile:3: 'email' goes with 'acme DOMAIN' alone"),
+    ("tls {\n acme\n}", "Corefile:3: 'acme' needs at least 1 argument"),
+    ("tls {\n acme dns.example 192.0.2.1\n}", "Corefile:3: 'acme' takes host names, not '192.0.2.1'"),
+    ("tls {\n acme a.*.example\n}", r"Corefile:3: 'acme' takes host names, not 'a.\*.example'"),
+    ("tls {\n acme dns.example\n ca ftp://ca.example\n}", "Corefile:4: 'ftp://ca.example' is no URL"),
+    ("tls {\n acme dns.example\n resolver 192.0.2.1\n}", "Corefile:4: '192.0.2.1' is no HOST:"),
+    ("tls {\n acme dns.example\n resolver ::1:53\n}", "Corefile:4: '::1:53' is no HOST:"),
+    ("tls {\n acme dns.example\n ca_root FOLDER/server.key\n}", "Corefile:2: 'tls': 'FOLDER/server.key' holds no certificate"),
+    ("tls {\n acme dns.example\n email a\n email b\n}", "Corefile:5: 'email' stands here already"),
+    ("tls {\n acme dns.example\n keylog x\n}", "Corefile:4: unknown option 'keylog' of 'tls'"),
     ("tls FOLDER/server.pem FOLDER/server.key {\n wrong\n}", "Corefile:3: unknown option 'wrong' of 'tls'"),
 ])
 def test_mistakes(tmp_path, certificates, lines, complaint):

@@ -16,7 +16,7 @@ LAYERS = [
     ["base"],
     ["wire"],
     ["records", "zones", "cache", "config"],
-    ["kube", "forward", "ops", "tls"],
+    ["kube", "forward", "ops", "tls", "acme"],
     ["directives"],
     ["server"],
     ["commands"],
@@ -26,7 +26,7 @@ RANK = {module: rank for rank, row in enumerate(LAYERS) for module in row}
 
 # Which module each public header belongs to.
 HEADERS = {
-    "base": "arena buffer bytes clock curl_loop hash keep log random state_file status thread yaml",
+    "base": "arena buffer bytes clock curl_loop file_stamp hash keep log random state_file status thread yaml",
     "wire": "answer name query record reply text",
     "records": "cluster records records_walk",
     "zones": "axfr catalog zone",
@@ -35,6 +35,7 @@ HEADERS = {
     "kube": "kube",
     "forward": "forward",
     "tls": "tls",
+    "acme": "acme",
     "ops": "control http metrics process_metrics",
     "directives": "directive request trace",
     "server": "server",

@@ -4,6 +4,7 @@
 # programs.
 #
 #   tests/e2e/controlplane/build.sh            all of them (about 14 minutes cold on 2 cores)
+#   tests/e2e/controlplane/build.sh pebble     Pebble alone, an ACME server
 #   VIGIE_TOOLS=DIR                            where to keep them (default: ~/.cache/vigie/tools)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -30,6 +31,13 @@ build() { # module folder, package, program, folder if it is not $out
 }
 
 command -v go >/dev/null || { echo "go is missing: the end-to-end tests build the control plane from source" >&2; exit 1; }
+pebble=$tools/pebble-$(version_of pebble github.com/letsencrypt/pebble/v2)
+mkdir -p "$pebble"
+build pebble github.com/letsencrypt/pebble/v2/cmd/pebble pebble "$pebble"
+if [ "${1:-}" = pebble ]; then
+	echo "$pebble"
+	exit
+fi
 build etcd go.etcd.io/etcd/server/v3 etcd
 build coredns github.com/coredns/coredns coredns
 build kubernetes k8s.io/kubernetes/cmd/kube-apiserver kube-apiserver
