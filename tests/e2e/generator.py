@@ -26,8 +26,10 @@ class Generator:
         self.random = random.Random(seed)
         self.things: list[dict] = []
         self.pods: list[dict] = []
-        self._service_v4 = iter(ipaddress.ip_network("10.97.0.0/16").hosts())
-        self._service_v6 = iter(ipaddress.ip_network("fd00:96::a:0/112").hosts())
+        # The API server draws addresses for the Services of other tests from all of its range but the first 256 of each
+        # family, which it leaves to those who choose one (KEP-3070): elsewhere it may have drawn ours before.
+        self._service_v4 = iter(ipaddress.ip_network("10.96.0.128/25").hosts())
+        self._service_v6 = iter(ipaddress.ip_network("fd00:96::80/121").hosts())
         self._number = 0
 
     # addresses
@@ -140,7 +142,7 @@ class Generator:
             "missing.example.com", "nowhere.invalid", "foo.example.com.", "1.2.3.4", "203.0.113.9",
             "cluster.local", "svc.cluster.local", f"{namespace}.svc.cluster.local", "dns-version.cluster.local",
             "ns.dns.cluster.local", f"missing.{namespace}.svc.cluster.local", f"missing.missing.svc.cluster.local",
-            f"10-1-2-3.{namespace}.pod.cluster.local", "1.0.97.10.in-addr.arpa", "9.113.0.203.in-addr.arpa",
+            f"10-1-2-3.{namespace}.pod.cluster.local", "129.0.96.10.in-addr.arpa", "9.113.0.203.in-addr.arpa",
             *(f"{self.random.choice(near)}.{namespace}.svc.cluster.local" for _ in range(12) if near)])
         self.things.append(service(namespace, name, None, self.labels(), type="ExternalName", externalName=target))
 

@@ -78,7 +78,7 @@ class Questions:
             f"a.b.c.d.e.f.{ZONE}", f"www.example.com.{ZONE}", f"foo.example.com.svc.{ZONE}",
             f"foo.example.com.team-a.svc.{ZONE}", f"example.com.team-a.svc.{ZONE}", f"com.team-a.svc.{ZONE}",
             "foo.example.com", "missing.example.com", "local", "xcluster.local", "", "alias.example.net",
-            "in-addr.arpa", "ip6.arpa", "10.in-addr.arpa", "97.10.in-addr.arpa", "0.97.10.in-addr.arpa",
+            "in-addr.arpa", "ip6.arpa", "10.in-addr.arpa", "96.10.in-addr.arpa", "0.96.10.in-addr.arpa",
             "d.f.ip6.arpa", "0.d.f.ip6.arpa", "arpa"]
         for namespace in (*NAMESPACES, "kube-system", "default", "missing", "*"):
             self.certain += [f"{namespace}.svc.{ZONE}", f"{namespace}.pod.{ZONE}", f"{namespace}.{ZONE}"]
@@ -144,7 +144,8 @@ class Questions:
                  for address in thing["spec"].get("clusterIPs", [])]
         known += [address for one in self.slices for point in (one["endpoints"] or [])[:12]
                   for address in point["addresses"] if one["addressType"] != "FQDN"]
-        known += ["10.96.0.1", "10.97.255.1", "10.244.200.1", "198.18.0.9", "203.0.113.9", "203.0.113.50", "127.0.0.1", "fd00::1"]
+        known += ["10.96.0.1", "10.96.255.1", "10.97.0.1", "10.244.200.1", "198.18.0.9", "203.0.113.9", "203.0.113.50",
+                  "127.0.0.1", "fd00::1"]
         self.always += [(f"1.{ipaddress.ip_address(address).reverse_pointer}", PTR) for address in sorted(known)[-5:]]
         for address in sorted(set(known)):
             name = ipaddress.ip_address(address).reverse_pointer
@@ -198,7 +199,7 @@ class Questions:
         for name in dict.fromkeys(self.certain):
             for rdtype in ALL_TYPES:
                 result[Question(labels_of(name), rdtype, self.random.random() < 0.25)] = None
-        for name in (ZONE, f"front.team-a.svc.{ZONE}", "10.in-addr.arpa", "1.0.97.10.in-addr.arpa"):
+        for name in (ZONE, f"front.team-a.svc.{ZONE}", "10.in-addr.arpa", "129.0.96.10.in-addr.arpa"):
             result[Question(labels_of(name), AXFR, True)] = None
             result[Question(labels_of(name), IXFR)] = None
             for rdclass in (CH, HS, 255):

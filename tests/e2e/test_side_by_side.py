@@ -25,7 +25,7 @@ OPTION_SETS = {
     "zonal": {"options": ["zonal", "namespaces team-a svc", "ttl 3600"]},
     "labels": {"options": ["labels dns=yes"]},
     "namespace labels": {"options": ["namespace_labels dns=yes"]},
-    "networks": {"zones": "cluster.local 10.97.0.0/16 10.244.0.0/15 fd00:244::/63", "options": []},
+    "networks": {"zones": "cluster.local 10.96.0.0/16 10.244.0.0/15 fd00:244::/63", "options": []},
 }
 NOERROR, NXDOMAIN, REFUSED = dns.rcode.NOERROR, dns.rcode.NXDOMAIN, dns.rcode.REFUSED
 SVC = r"svc\.cluster\.local\."
