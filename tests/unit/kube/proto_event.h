@@ -176,8 +176,9 @@ static size_t proto_status(const json_t *json, uint8_t *out)
  * text is no event in JSON. */
 static size_t proto_from_event(const char *text, enum vigie_kind kind, uint8_t *out)
 {
-	static uint8_t raw[1 << 20];
-	static uint8_t envelope[(1 << 20) + 64] = "k8s";
+	enum { LARGEST = 4 << 20 };
+	static uint8_t raw[LARGEST];
+	static uint8_t envelope[LARGEST + 64] = "k8s";
 	json_t *json = json_loads(text, 0, NULL);
 	const json_t *object = json_object_get(json, "object");
 	Kube__RawExtension extension = KUBE__RAW_EXTENSION__INIT;

@@ -36,6 +36,8 @@ enum {
 	PAGE = 3,       /* items of a list's page */
 	ITEMS = SPACES * (SERVICES + SLICES),
 	TEXT_MAX = 4096,
+	HUGE_SIZE = 2000000,
+	NO_ANSWER = -1, /* a refusal that is no status */
 	LOG_MAX = 4 * OPERATIONS
 };
 
@@ -44,6 +46,7 @@ enum operation_kind {
 	DELETE_SERVICE,
 	PUT_SLICE,
 	DELETE_SLICE,
+	MOVE_ENDPOINT, /* from one slice to another; the events of the two come in either order */
 	FLIP_SPACE,
 	DELIVER,      /* everything, of one kind */
 	DELIVER_PART, /* some bytes */
@@ -52,10 +55,12 @@ enum operation_kind {
 	ERROR_EVENT,
 	REFUSE, /* the next request gets a status */
 	RUBBISH,
-	UNKNOWN, /* an event of a type that nobody knows */
-	AGAIN,   /* the last event comes once more */
-	COMPACT, /* old versions are gone, and lists that are not at their end */
-	RESTORE, /* an older state, an older version */
+	UNKNOWN,           /* an event of a type that nobody knows */
+	AGAIN,             /* the last event comes once more */
+	HUGE,              /* and with 2 MB of annotations */
+	OTHER_CERTIFICATE, /* the server comes back with one, which is not accepted at first */
+	COMPACT,           /* old versions are gone, and lists that are not at their end */
+	RESTORE,           /* an older state, an older version */
 	TOGGLE_WATCH_LIST,
 	OPERATION_KINDS
 };
@@ -66,7 +71,7 @@ static const uint8_t weights[OPERATION_KINDS] = {
 	[FLIP_SPACE] = 1,   [DELIVER] = 20,       [DELIVER_PART] = 8, [END] = 2,
 	[BREAK] = 3,        [ERROR_EVENT] = 2,    [REFUSE] = 2,       [RUBBISH] = 1,
 	[AGAIN] = 2,        [COMPACT] = 2,        [RESTORE] = 1,      [TOGGLE_WATCH_LIST] = 1,
-	[UNKNOWN] = 1,
+	[UNKNOWN] = 1,      [MOVE_ENDPOINT] = 8,  [HUGE] = 1,         [OTHER_CERTIFICATE] = 1,
 };
 
 struct operation {
@@ -247,13 +252,22 @@ static void delete_service(struct world *world, uint32_t random, bool silent)
 	record(world, VIGIE_KIND_SERVICE, "DELETED", text);
 }
 
+static void record_slice(struct world *world, int space, int index, const char *type)
+{
+	struct slice *slice = &world->slices[space][index];
+	char text[TEXT_MAX];
+
+	slice->version = ++world->version;
+	slice_text(slice, space, index, text);
+	record(world, VIGIE_KIND_SLICE, type, text);
+}
+
 static void put_slice(struct world *world, uint32_t random)
 {
 	int space = (int)draw(&random, SPACES);
 	int index = (int)draw(&random, SLICES);
 	struct slice *slice = &world->slices[space][index];
 	const char *type = slice->exists ? "MODIFIED" : "ADDED";
-	char text[TEXT_MAX];
 
 	slice->exists = true;
 	slice->six = draw(&random, 4) == 0;
@@ -265,9 +279,38 @@ static void put_slice(struct world *world, uint32_t random)
 		slice->hostname[i] = (uint8_t)draw(&random, 4);
 		slice->ready[i] = draw(&random, 5) > 0;
 	}
-	slice->version = ++world->version;
-	slice_text(slice, space, index, text);
-	record(world, VIGIE_KIND_SLICE, type, text);
+	record_slice(world, space, index, type);
+}
+
+/* As the controller splits and merges: the other slice is of the same service, or new. */
+static void move_endpoint(struct world *world, uint32_t random)
+{
+	int space = (int)draw(&random, SPACES);
+	int from_index = (int)draw(&random, SLICES);
+	int to_index = (int)draw(&random, SLICES);
+	struct slice *from = &world->slices[space][from_index];
+	struct slice *to = &world->slices[space][to_index];
+	const char *to_type = to->exists ? "MODIFIED" : "ADDED";
+
+	if (from == to || !from->exists || from->count == 0)
+		return;
+	if (!to->exists)
+		*to = (struct slice){
+			.exists = true, .six = from->six, .owner = from->owner, .port = from->port};
+	if (to->owner != from->owner || to->six != from->six || to->count == ENDPOINTS)
+		return;
+	from->count--;
+	to->address[to->count] = from->address[from->count];
+	to->hostname[to->count] = from->hostname[from->count];
+	to->ready[to->count] = from->ready[from->count];
+	to->count++;
+	if (draw(&random, 2)) {
+		record_slice(world, space, from_index, "MODIFIED");
+		record_slice(world, space, to_index, to_type);
+	} else {
+		record_slice(world, space, to_index, to_type);
+		record_slice(world, space, from_index, "MODIFIED");
+	}
 }
 
 static void delete_slice(struct world *world, uint32_t random, bool silent)
@@ -275,16 +318,12 @@ static void delete_slice(struct world *world, uint32_t random, bool silent)
 	int space = (int)draw(&random, SPACES);
 	int index = (int)draw(&random, SLICES);
 	struct slice *slice = &world->slices[space][index];
-	char text[TEXT_MAX];
 
 	if (!slice->exists)
 		return;
 	slice->exists = false;
-	if (silent)
-		return;
-	slice->version = ++world->version;
-	slice_text(slice, space, index, text);
-	record(world, VIGIE_KIND_SLICE, "DELETED", text);
+	if (!silent)
+		record_slice(world, space, index, "DELETED");
 }
 
 static void flip_space(struct world *world, uint32_t random)
@@ -331,13 +370,30 @@ static void emit(struct stream *stream, const char *text)
 /* An event, in the stream's encoding. */
 static void emit_event(struct stream *stream, const char *text)
 {
-	static uint8_t frame[1 << 16];
+	static uint8_t frame[2 * HUGE_SIZE];
 	size_t length = stream->proto ? proto_from_event(text, stream->reflector.kind, frame) : 0;
 
 	if (length > 0)
 		emit_bytes(stream, frame, length);
 	else
 		emit(stream, text);
+}
+
+/* The last event once more, with annotations that make it as large as no object may be. */
+static void emit_huge(struct stream *stream)
+{
+	static const char metadata[] = "\"metadata\":{";
+	static const char before[] = "\"annotations\":{\"padding\":\"";
+	static char text[TEXT_MAX + 2 * HUGE_SIZE];
+	const char *rest = strstr(stream->last, metadata);
+	int head;
+
+	assert_non_null(rest);
+	rest += strlen(metadata);
+	head = snprintf(text, sizeof(text), "%.*s%s", (int)(rest - stream->last), stream->last, before);
+	memset(text + head, 'x', HUGE_SIZE);
+	snprintf(text + head + HUGE_SIZE, sizeof(text) - (size_t)head - HUGE_SIZE, "\"},%s", rest);
+	emit_event(stream, text);
 }
 
 /* All objects of a kind: kept as the items of a list, or sent as events. */
@@ -421,7 +477,9 @@ static void request(struct world *world, struct stream *stream)
 	stream->open = true;
 	stream->last[0] = 0;
 	if (stream->refusal) {
-		end(stream, stream->refusal, true, NULL);
+		bool none = stream->refusal == NO_ANSWER;
+
+		end(stream, none ? 0 : stream->refusal, !none, none ? "the certificate is not valid" : NULL);
 		stream->refusal = 0;
 		return;
 	}
@@ -482,8 +540,8 @@ static void follow(struct world *world, struct stream *stream)
 static void arrive(struct world *world, struct stream *stream, size_t most, uint32_t random)
 {
 	while (stream->open && most > 0 && stream->pending_at < stream->pending_length) {
-		size_t piece = 1 + draw(&random, 400);
 		size_t left = stream->pending_length - stream->pending_at;
+		size_t piece = 1 + draw(&random, (uint32_t)(400 + left / 32));
 		char *copy;
 
 		piece = piece < left ? piece : left;
@@ -525,9 +583,11 @@ static void expire_items(struct world *world)
 		forget_items(&world->streams[kind]);
 }
 
+/* Whether the watcher has come further than the server now is. What was sent and did not arrive does not
+ * count. */
 static bool is_restored(const struct world *world, const struct stream *stream)
 {
-	return stream->version > world->version;
+	return strtol(stream->reflector.version, NULL, 10) > world->version;
 }
 
 static void do_operation(struct world *world, const struct operation *operation)
@@ -548,6 +608,9 @@ static void do_operation(struct world *world, const struct operation *operation)
 		break;
 	case DELETE_SLICE:
 		delete_slice(world, random, false);
+		break;
+	case MOVE_ENDPOINT:
+		move_endpoint(world, random);
 		break;
 	case FLIP_SPACE:
 		flip_space(world, random);
@@ -601,6 +664,18 @@ static void do_operation(struct world *world, const struct operation *operation)
 		if (stream->open && !stream->list && stream->last[0] &&
 		    stream->pending_at == stream->pending_length)
 			emit_event(stream, stream->last);
+		break;
+	case HUGE:
+		if (stream->open && !stream->list && stream->last[0] &&
+		    stream->pending_at == stream->pending_length)
+			emit_huge(stream);
+		break;
+	case OTHER_CERTIFICATE:
+		for (int kind = 0; kind < KINDS; kind++) {
+			if (world->streams[kind].open)
+				end(&world->streams[kind], 200, false, "connection reset");
+			world->streams[kind].refusal = NO_ANSWER;
+		}
 		break;
 	case COMPACT: /* what is watched already is sent all the same */
 		for (int kind = 0; kind < KINDS; kind++)
