@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 results=$PWD/build/results
 fuzz_targets=$(cd tests/fuzz && ls fuzz_*.c | sed 's/^fuzz_\(.*\)\.c$/\1/')
 quick_suites="format unit functional"
-rest_suites="instructions unit-asan functional-asan unit-tsan $(printf 'fuzz-%s ' $fuzz_targets)e2e debian"
+rest_suites="instructions unit-asan functional-asan unit-tsan functional-tsan $(printf 'fuzz-%s ' $fuzz_targets)e2e debian"
 
 # suite NAME COMMAND…: runs it with its output shown and kept, and notes its exit status and duration.
 # The command finds the folder for its JUnit files in VIGIE_RESULTS.
@@ -42,9 +42,11 @@ unit() {
 	return "$status"
 }
 
-# functional DIR: three at a time, since most of the tests wait most of the time
+# functional DIR ARGUMENTS…: three at a time, since most of the tests wait most of the time
 functional() {
-	VIGIE_BUILD=$1 .venv/bin/pytest -q -p no:cacheprovider -n 3 --junitxml="$VIGIE_RESULTS/pytest.xml" tests/functional
+	local dir=$1
+	shift
+	VIGIE_BUILD=$dir .venv/bin/pytest -q -p no:cacheprovider -n 3 --junitxml="$VIGIE_RESULTS/pytest.xml" tests/functional "$@"
 }
 
 prepare() {
@@ -70,10 +72,11 @@ rest() {
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=99
 	suite unit-asan unit build-asan
 	suite functional-asan functional build-asan
-	say "Building build-tsan: ThreadSanitizer, for the unit tests with threads"
+	say "Building build-tsan: ThreadSanitizer, for what has threads"
 	build build-tsan -Db_sanitize=thread -Db_lundef=false
 	export TSAN_OPTIONS=halt_on_error=1:exitcode=66:suppressions=$PWD/tests/tsan.supp
 	suite unit-tsan unit build-tsan --suite threads
+	suite functional-tsan functional build-tsan -k four_workers
 	for target in $fuzz_targets; do
 		suite "fuzz-$target" tests/fuzz/run.sh "${FUZZ_SECONDS:-300}" "$target"
 	done

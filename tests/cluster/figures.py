@@ -439,7 +439,7 @@ def load(options: argparse.Namespace) -> dict[str, float]:
         write_questions(cluster, Path(folder) / "questions")
         time.sleep(1)
         figures = {"resident, synced, MiB": memory(watched.pid)[0]}
-        generator = start_generator(watched, Path(folder) / "questions", options)
+        generator = start_generator(watched, Path(folder) / "questions", options, "-w", "1000")
         due = time.monotonic()
         count = 0
         for event in cluster.churn():

@@ -1,20 +1,27 @@
 """The watcher against a stub API server that fails in every way: what was known is served throughout, and in the end the
 table is what a fresh list would give."""
 import datetime
+import itertools
+import random
 import re
 import signal
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import dns.message
+import dns.reversename
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 
 from cluster_objects import endpoint, endpoint_slice, namespace, service  # noqa: E402
 from stub_api_server import Fault, Stored, StubApiServer, Stream  # noqa: E402
+from synthetic import Cluster  # noqa: E402
 from vigie_process import Vigie, addresses, free_port, own_file, records, wait_for  # noqa: E402
 
 
@@ -314,6 +321,55 @@ def test_events_twice_and_in_another_order(server, start_watching):
     stream.send({"type": "DELETED", "object": endpoint_slice("set", [])})
     stream.send({"type": "ADDED", "object": endpoint_slice("set", ["10.244.0.1", "10.244.0.2"])})
     change_is_seen(server, vigie)
+
+
+def test_four_workers_beside_churn(server, start):
+    """Services come, go and change, everything is listed anew now and then, and the configuration is loaded again, while
+    four workers answer: what stays is never missing. Run under ThreadSanitizer, too (tests/run.sh)."""
+    cluster = Cluster(30, 300, 3, headless=0.4, dual=0.5, pods=True)
+    server.fill(cluster.objects())
+    vigie = start(".:PORT {\nworkers 4\nkubernetes cluster.local in-addr.arpa ip6.arpa {\n"
+                  f"startup_timeout 20s\npods verified\n{server.corefile_option()}\n}}\n}}\n")
+    names = [("web.default.svc.cluster.local", "A")]
+    for one in cluster.services:
+        own = f"{one.name}.{one.namespace}.svc.cluster.local"
+        pod = one.slices[0].endpoints[0]
+        names += [(own, "A"), (own, "AAAA"), (own, "SRV"), (f"{pod.hostname or pod.address.replace('.', '-')}.{own}", "A"),
+                  (dns.reversename.from_address(pod.address), "PTR"),
+                  (f"{pod.address.replace('.', '-')}.{one.namespace}.pod.cluster.local", "A")]
+    wires = [dns.message.make_query(name, kind).to_wire() for name, kind in names]
+    ending = threading.Event()
+    wrong: list[bytes] = []
+    asked = 0
+
+    def ask() -> None:
+        nonlocal asked
+        while not ending.is_set():
+            with vigie.udp_socket() as client:  # from another port each time, which is another worker's
+                for wire in (wires[0], *random.sample(wires, 20)):
+                    client.send(wire)
+                    answer = client.recv(65535)
+                    asked += 1
+                    if wire == wires[0] and (answer[3] & 15 or answer[6:8] != b"\0\1"):
+                        wrong.append(answer)
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        try:
+            for number, event in enumerate(itertools.islice(cluster.churn(), 3000)):
+                server.apply(event)
+                if number % 100 == 0:
+                    vigie.wait_until(lambda: server.lag() == 0, "the events to be sent")
+                if number % 500 == 250:
+                    vigie.process.send_signal(signal.SIGUSR2)
+                if number == 1500:
+                    vigie.process.send_signal(signal.SIGUSR1)
+            change_is_seen(server, vigie)
+        finally:
+            ending.set()
+        for one in asking:
+            one.result()
+    assert asked > 500 and not wrong
 
 
 @in_both_encodings

@@ -20,7 +20,8 @@ BINARY = BUILD / "vigie"
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: \w+Sanitizer|runtime error:")
 ENVIRONMENT = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"),
                "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1:quarantine_size_mb=16",
-               "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99"}
+               "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
+               "TSAN_OPTIONS": f"halt_on_error=1:exitcode=66:suppressions={TOP}/tests/tsan.supp"}
 PORT_FIRST, PORTS, PORT_RANGES = 10240, 2800, 8
 PATIENCE = 20  # seconds for what takes milliseconds on a machine that has nothing else to do
 
