@@ -665,8 +665,8 @@ static void do_operation(struct world *world, const struct operation *operation)
 		    stream->pending_at == stream->pending_length)
 			emit_event(stream, stream->last);
 		break;
-	case HUGE:
-		if (stream->open && !stream->list && stream->last[0] &&
+	case HUGE: /* one in eight, for they cost as much as all the rest */
+		if (draw(&random, 8) == 0 && stream->open && !stream->list && stream->last[0] &&
 		    stream->pending_at == stream->pending_length)
 			emit_huge(stream);
 		break;

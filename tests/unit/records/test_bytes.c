@@ -221,7 +221,7 @@ static void put_slices(void)
 		snprintf(name, sizeof(name), "web-%u", i);
 		for (uint32_t j = 0; j < 3; j++)
 			points[j].address = (struct vigie_address){
-				{0xfd, [14] = (uint8_t)(i * 3 + j) >> 8, [15] = (uint8_t)j}};
+				{0xfd, [13] = (uint8_t)(i >> 8), [14] = (uint8_t)i, [15] = (uint8_t)j}};
 		assert_int_equal(vigie_cluster_put_slice(cluster, &slice), VIGIE_OK);
 	}
 }
