@@ -32,8 +32,8 @@ struct vigie_answer {
 	uint16_t rcode;                  /* 12 bits; NOERROR at begin. Above 15 without EDNS: SERVFAIL */
 	uint16_t flags;                  /* AA, TC, RA, AD to be set; QR, RD, CD come from the query */
 	uint16_t count[VIGIE_SECTIONS];
-	bool rotated;         /* the address records' order was chosen already */
 	uint16_t ede;         /* why it is as it is: enum vigie_ede; written when the client sent EDNS */
+	bool rotated;         /* the address records' order was chosen already */
 	const char *ede_text; /* EXTRA-TEXT of the EDE; borrowed until the end; NULL: none */
 	const char *nsid;     /* answers the client's NSID option (RFC 5001); borrowed; NULL: not given */
 };

@@ -19,7 +19,7 @@ static inline uint32_t read_u32(const uint8_t *at)
 	return be32toh(value);
 }
 
-/* The low 16 bits. Both return where the next number goes. */
+/* The low 16 bits. All return where the next number goes. */
 static inline uint8_t *write_u16(uint8_t *at, unsigned value)
 {
 	uint16_t number = htobe16((uint16_t)value);
@@ -31,6 +31,13 @@ static inline uint8_t *write_u16(uint8_t *at, unsigned value)
 static inline uint8_t *write_u32(uint8_t *at, uint32_t value)
 {
 	value = htobe32(value);
+	memcpy(at, &value, sizeof(value));
+	return at + sizeof(value);
+}
+
+static inline uint8_t *write_u64(uint8_t *at, uint64_t value)
+{
+	value = htobe64(value);
 	memcpy(at, &value, sizeof(value));
 	return at + sizeof(value);
 }

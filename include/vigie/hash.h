@@ -56,20 +56,24 @@ static inline uint64_t vigie_sip_read(const uint8_t *at)
 }
 
 /* The hash of `length` bytes under the process' key. */
-static inline uint64_t vigie_hash(const void *data, size_t length)
+static inline __attribute__((always_inline)) uint64_t vigie_hash(const void *data, size_t length)
 {
 	struct vigie_sip s = vigie_hash_start;
 	const uint8_t *at = (const uint8_t *)data;
-	size_t left = length;
 	uint64_t last = 0;
 
-	for (; left >= 8; at += 8, left -= 8)
-		vigie_sip_block(&s, vigie_sip_read(at));
-	if (left > 0 && length >= 8) {
-		/* The last eight bytes, without those that were read already. */
-		last = vigie_sip_read(at + left - 8) >> (64 - 8 * left);
+	if (__builtin_expect(length >= 8, 1)) {
+		const uint8_t *whole = at + (length & ~(size_t)7);
+
+		/* The last eight bytes, without those of whole words: 64 bits less eight for each that is
+		 * left. In two steps, for no shift is by 64 at once. */
+		last = vigie_sip_read(at + length - 8) >> 1 >> (~(8 * length) & 63);
+		do {
+			vigie_sip_block(&s, vigie_sip_read(at));
+			at += 8;
+		} while (at < whole);
 	} else {
-		for (size_t i = 0; i < left; i++)
+		for (size_t i = 0; i < length; i++)
 			last |= (uint64_t)at[i] << (8 * i);
 	}
 	vigie_sip_block(&s, last | (uint64_t)length << 56);

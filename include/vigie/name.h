@@ -49,42 +49,45 @@ bool vigie_name_equal(const uint8_t *a, const uint8_t *b);
  * when they are the same. Shorter names come first; it is not the canonical order of DNSSEC. */
 int vigie_name_order(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length);
 
-/* 0 when eight bytes are the same. */
-static inline uint64_t vigie_name_differ_8(const uint8_t *a, const uint8_t *b)
+/* Whether 2 × `size` bytes of two pieces of names are the same: the first and the last `size` of `length`,
+ * which may overlap. `size` is a constant. */
+static inline __attribute__((always_inline)) bool vigie_name_same_ends(const uint8_t *a, const uint8_t *b,
+								       size_t length, size_t size)
 {
-	uint64_t x;
-	uint64_t y;
+	uint64_t x[2] = {0};
+	uint64_t y[2] = {0};
 
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
-	return x ^ y;
+	memcpy(&x[0], a, size);
+	memcpy(&x[1], a + length - size, size);
+	memcpy(&y[0], b, size);
+	memcpy(&y[1], b + length - size, size);
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
 /* Whether two pieces of names are the same bytes. So few that calling memcmp would cost more. */
-static inline bool vigie_name_same(const uint8_t *a, const uint8_t *b, size_t length)
+static inline __attribute__((always_inline)) bool vigie_name_same(const uint8_t *a, const uint8_t *b,
+								  size_t length)
 {
-	/* The last two pieces may overlap each other, and the one before. */
-	for (; length > 16; a += 8, b += 8, length -= 8) {
-		if (vigie_name_differ_8(a, b))
+	for (; length > 16; a += 16, b += 16, length -= 16) {
+		if (!vigie_name_same_ends(a, b, 16, 8))
 			return false;
 	}
 	if (length >= 8)
-		return (vigie_name_differ_8(a, b) | vigie_name_differ_8(a + length - 8, b + length - 8)) == 0;
-	for (size_t i = 0; i < length; i++) {
-		if (a[i] != b[i])
-			return false;
-	}
-	return true;
+		return vigie_name_same_ends(a, b, length, 8);
+	if (length >= 4)
+		return vigie_name_same_ends(a, b, length, 4);
+	return length == 0 || (vigie_name_same_ends(a, b, length, 1) && a[length / 2] == b[length / 2]);
 }
 
 /* Whether `name` is `zone` or below it. Both folded. */
 static inline bool vigie_name_is_below(const struct vigie_name *name, const struct vigie_name *zone)
 {
+	size_t labels = name->labels;
 	size_t at;
 
-	if (name->labels < zone->labels)
+	if (labels < zone->labels)
 		return false;
-	at = name->offset[name->labels - zone->labels];
+	at = name->offset[labels - zone->labels];
 	return name->length - at == zone->length &&
 	       vigie_name_same(name->bytes + at, zone->bytes, zone->length);
 }

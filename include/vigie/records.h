@@ -82,7 +82,12 @@ struct vigie_view {
 	bool zonal;                        /* TOPOZONE.pin|prefer._zone.SERVICE.NAMESPACE.svc.ZONE */
 	const struct vigie_address *local; /* borrowed: this server's own addresses, for NS; may be none */
 	size_t local_count;
+	struct vigie_name services; /* by vigie_view_plan: svc.ZONE of the primary zone; `length` 0: none */
 };
+
+/* Readies a view whose zones are settled for the short way (below), which takes the primary zone's services.
+ * There is none while a zone of the view stands inside of svc.ZONE. */
+void vigie_view_plan(struct vigie_view *view);
 
 enum vigie_lookup {
 	VIGIE_LOOKUP_OTHER,    /* the name is in none of the view's zones: nothing was written */
@@ -104,8 +109,8 @@ enum vigie_lookup vigie_records_answer(const struct vigie_view *view, const stru
 				       uint32_t rotation, struct vigie_answer *answer,
 				       struct vigie_name *target);
 
-/* The short way for what is asked most: whether it has answered. It says what vigie_records_answer says, or
- * nothing. */
+/* The short way for what is asked most, of a view that was planned: whether it has answered. It says what
+ * vigie_records_answer says, or nothing. */
 bool vigie_records_answer_short(const struct vigie_view *view, const struct vigie_query *query,
 				struct vigie_answer *answer);
 

@@ -84,20 +84,23 @@ struct vigie_request {
 	struct vigie_worker *worker;
 	const struct sockaddr *client;
 	const struct sockaddr *local; /* the address that was asked */
-	enum vigie_channel channel;
 	const struct vigie_server_name *server;
-	uint64_t began_us;    /* when its batch was read: now_us of that moment */
+	enum vigie_channel channel;
+	unsigned depth;    /* 0 for a client's query; look-ups within look-ups count up */
+	bool background;   /* no client waits for its end: an answer is of use however late it comes */
+	uint64_t began_us; /* when its batch was read: now_us of that moment */
+
+	/* Queries of one batch share what is above. What is below begins anew with each, and stands together
+	 * so that this takes few instructions. */
+	size_t link; /* in `answered`: which of the chain's directives answered; the chain's count: none */
 	uint64_t deadline_us; /* now_us after which a suspended one gets no answer any more; 0: never */
-	size_t link;    /* in `answered`: which of the chain's directives answered; the chain's count: none */
-	unsigned depth; /* 0 for a client's query; look-ups within look-ups count up */
-	uint32_t rotation;   /* where sets of addresses begin in the answer; 0: in order */
-	const char *trouble; /* why the answer is an error, for the log; NULL or borrowed until answered */
-	bool silent;         /* no directive is to log this one */
+	const char *trouble;  /* why the answer is an error, for the log; NULL or borrowed until answered */
 	struct vigie_stream *stream; /* what follows the answer; NULL: nothing. The server's when set; for
 				      * VIGIE_CHANNEL_TCP alone */
-	bool background;          /* no client waits for its end: an answer is of use however late it comes */
-	enum vigie_source source; /* set by who answers */
-	struct vigie_trace *trace; /* its way is written down there (trace.h); NULL: it is not */
+	struct vigie_trace *trace;   /* its way is written down there (trace.h); NULL: it is not */
+	enum vigie_source source;    /* set by who answers */
+	uint32_t rotation;           /* where sets of addresses begin in the answer; 0: in order */
+	bool silent;                 /* no directive is to log this one */
 };
 
 enum {

@@ -98,6 +98,7 @@ static enum vigie_status read_own_zones(struct reader *reader)
 	for (view->primary = 0; view->primary < view->zone_count; view->primary++) {
 		if (!vigie_name_is_reverse(&view->zones[view->primary])) {
 			sort_zones(kubernetes);
+			vigie_view_plan(view);
 			return VIGIE_OK;
 		}
 	}

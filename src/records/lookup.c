@@ -188,44 +188,70 @@ enum vigie_lookup vigie_records_answer(const struct vigie_view *view, const stru
 	return outcome == OUTCOME_CNAME ? answer_chain(&lookup, target) : finish(&lookup, outcome, false);
 }
 
+void vigie_view_plan(struct vigie_view *view)
+{
+	static const uint8_t label[] = "\3svc";
+	const size_t label_length = sizeof(label) - 1;
+	const struct vigie_name *zone = &view->zones[view->primary];
+	uint8_t wire[sizeof(label) + VIGIE_NAME_MAX];
+
+	memcpy(wire, label, label_length);
+	memcpy(wire + label_length, zone->bytes, zone->length);
+	if (vigie_name_is_reverse(zone) ||
+	    vigie_name_from_wire(&view->services, wire, label_length + zone->length) != VIGIE_OK)
+		view->services.length = 0;
+	for (size_t i = 0; i < view->zone_count && view->services.length > 0; i++) {
+		if (vigie_name_is_below(&view->zones[i], &view->services))
+			view->services.length = 0;
+	}
+}
+
+/* Writes the one record of a ClusterIP service; the name that is asked for is its owner. Inlined, so that
+ * type and size are constants. */
+static inline __attribute__((always_inline)) void write_address(const struct vigie_view *view,
+								struct vigie_answer *answer, uint16_t type,
+								const uint8_t *address, size_t size)
+{
+	uint8_t *at = vigie_answer_room(answer, VIGIE_ANSWER, RR_FIXED + size);
+
+	if (!at)
+		return; /* TC says so */
+	at = write_u16(at, 0xc000U | VIGIE_OWNER_QUESTION);
+	at = write_u64(at, (uint64_t)type << 48 | (uint64_t)VIGIE_CLASS_IN << 32 | view->ttl);
+	at = write_u16(at, (unsigned)size);
+	memcpy(at, address, size);
+}
+
 /* The short way for what is asked most by far: the address of a ClusterIP service,
  * SERVICE.NAMESPACE.svc.ZONE. It says what the long way would say, or nothing (test_lookup.c compares them).
  */
 bool vigie_records_answer_short(const struct vigie_view *view, const struct vigie_query *query,
 				struct vigie_answer *answer)
 {
+	const struct vigie_name *services = &view->services;
 	const struct vigie_name *name = &query->name;
-	bool v4 = query->type == VIGIE_TYPE_A;
-	const struct vigie_name *zone;
 	const struct entry *entry;
 	const struct blob *blob;
-	uint8_t *at;
-	size_t size;
+	size_t key_length; /* of SERVICE.NAMESPACE */
 
-	if ((!v4 && query->type != VIGIE_TYPE_AAAA) || name->labels < 3 ||
-	    !label_is(name->bytes + name->offset[2], "\3svc") || vigie_name_is_reverse(name))
+	if ((query->type != VIGIE_TYPE_A && query->type != VIGIE_TYPE_AAAA) ||
+	    name->labels != 2U + services->labels)
 		return false;
-	zone = find_zone(view, name);
-	if (!zone || zone->labels + 3 != name->labels)
+	key_length = name->offset[2];
+	if (name->length != key_length + services->length ||
+	    !vigie_name_same(name->bytes + key_length, services->bytes, services->length))
 		return false;
-	entry = vigie_table_find(view->records, name->bytes, name->offset[2]);
+	entry = vigie_table_find(view->records, name->bytes, key_length);
 	blob = entry && space_exposed(entry->space) ? entry_blob(entry) : NULL;
-	if (!blob || blob->kind != BLOB_CLUSTER_IP || !(v4 ? blob->has_v4 : blob->has_v6) ||
-	    (view->ignore_empty_service && blob->row_count == 0))
+	if (!blob || blob->kind != BLOB_CLUSTER_IP || (view->ignore_empty_service && blob->row_count == 0))
+		return false;
+	if (__builtin_expect(query->type == VIGIE_TYPE_A, 1) && blob->has_v4)
+		write_address(view, answer, VIGIE_TYPE_A, blob->v4, sizeof(blob->v4));
+	else if (query->type == VIGIE_TYPE_AAAA && blob->has_v6)
+		write_address(view, answer, VIGIE_TYPE_AAAA, blob->v6, sizeof(blob->v6));
+	else
 		return false;
 	answer->flags |= VIGIE_FLAG_AA;
 	answer->rotated = true; /* there is one */
-	size = v4 ? sizeof(blob->v4) : sizeof(blob->v6);
-	at = vigie_answer_room(answer, VIGIE_ANSWER, RR_FIXED + size);
-	if (!at)
-		return true; /* TC says so */
-	at = write_u32(at, (0xc000U | VIGIE_OWNER_QUESTION) << 16 | query->type);
-	at = write_u16(at, VIGIE_CLASS_IN);
-	at = write_u32(at, view->ttl);
-	at = write_u16(at, (unsigned)size);
-	if (v4)
-		memcpy(at, blob->v4, sizeof(blob->v4));
-	else
-		memcpy(at, blob->v6, sizeof(blob->v6));
 	return true;
 }

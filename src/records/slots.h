@@ -69,17 +69,20 @@ static inline void slots_begin(struct slots_walk *walk, struct slots *const *tab
 /* The next piece that may be meant; NULL at the end. */
 static inline void *slots_next(struct slots_walk *walk, bool *flag)
 {
-	while (walk->table) {
-		uint64_t word = __atomic_load_n(&walk->table->words[walk->at], __ATOMIC_ACQUIRE);
+	uint64_t word = SLOT_EMPTY;
 
-		if (word == SLOT_EMPTY)
-			return NULL;
+	if (!walk->table)
+		return NULL;
+	do {
+		word = __atomic_load_n(&walk->table->words[walk->at], __ATOMIC_ACQUIRE);
 		walk->at = slots_after(walk->table, walk->at);
-		if (word >> SLOT_TAG_SHIFT == walk->tag && word != SLOT_GONE) {
+		/* What is neither empty nor gone has a piece of an address: more than the tag and the flag.
+		 */
+		if (word >> SLOT_TAG_SHIFT == walk->tag && word > SLOT_GONE) {
 			*flag = word & SLOT_FLAG;
 			return slots_piece(word);
 		}
-	}
+	} while (word != SLOT_EMPTY);
 	return NULL;
 }
 

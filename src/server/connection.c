@@ -126,7 +126,7 @@ static void serve_message(struct connection *connection, const uint8_t *message,
 	connection->ending = connection->queries == connection->origin.listener->timeouts.queries_max;
 	flight.origin = connection->origin;
 	flight_open(&flight, worker, VIGIE_CHANNEL_TCP);
-	bytes = flight_answer(&flight, message, length, answer);
+	bytes = flight_answer(&flight, VIGIE_CHANNEL_TCP, message, length, answer);
 	if (bytes > 0)
 		tcp_send(connection, answer, bytes);
 	if (flight.request.stream)

@@ -10,16 +10,17 @@
 #include "flight.h"
 
 /* Whether the flight is such a query and its client may ask it. */
-bool explain_is_asked(const struct flight *flight);
+__attribute__((cold)) bool explain_is_asked(const struct flight *flight);
 
 /* Answers it; a verdict as of a directive. */
-enum vigie_verdict explain_serve(struct flight *flight);
+__attribute__((cold)) enum vigie_verdict explain_serve(struct flight *flight);
 
 /* Writes down which block a traced query came to. */
-void explain_enter(struct flight *flight);
+__attribute__((cold)) void explain_enter(struct flight *flight);
 
 /* Writes down what became of a link's turn. */
-void explain_step(struct flight *flight, const char *directive, enum vigie_verdict verdict);
+__attribute__((cold)) void explain_step(struct flight *flight, const char *directive,
+					enum vigie_verdict verdict);
 
 /* The block that such queries are in: one without directives. */
 extern const struct block explain_block;

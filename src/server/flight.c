@@ -42,10 +42,10 @@ static inline void begin(struct flight *flight, uint8_t *buffer, size_t limit)
 	request->deadline_us = 0;
 	request->trouble = NULL;
 	request->stream = NULL;
-	request->rotation = 0;
-	request->source = VIGIE_SOURCE_LOCAL;
-	request->silent = false;
 	request->trace = NULL;
+	request->source = VIGIE_SOURCE_LOCAL;
+	request->rotation = 0;
+	request->silent = false;
 	flight->position = 0;
 	flight->suspended = NULL;
 	vigie_answer_begin(&flight->answer, &flight->query, buffer, limit);
@@ -95,8 +95,9 @@ static inline bool conclude(struct flight *flight, const struct link *link, enum
 	return false;
 }
 
-/* Lets the links serve, from the given one on, until one does not say VIGIE_NEXT. */
-static inline bool serve_from(struct flight *flight, size_t next)
+/* Lets the links serve, from the given one on, until one does not say VIGIE_NEXT. `traceable`: the flight may
+ * be one that is traced. */
+static inline bool serve_from(struct flight *flight, size_t next, bool traceable)
 {
 	const struct block *block = flight->block;
 
@@ -108,7 +109,7 @@ static inline bool serve_from(struct flight *flight, size_t next)
 		if (next == block->chain_count)
 			return refuse(flight);
 		verdict = link->directive->serve(link->instance, &flight->request);
-		if (flight->request.trace)
+		if (traceable && flight->request.trace)
 			explain_step(flight, link->directive->name, verdict);
 		if (verdict != VIGIE_NEXT)
 			return conclude(flight, link, verdict);
@@ -122,7 +123,7 @@ bool flight_go_on(struct flight *flight, enum vigie_verdict verdict)
 
 	if (flight->request.trace && link->directive)
 		explain_step(flight, link->directive->name, verdict);
-	return verdict == VIGIE_NEXT ? serve_from(flight, link->next) : conclude(flight, link, verdict);
+	return verdict == VIGIE_NEXT ? serve_from(flight, link->next, true) : conclude(flight, link, verdict);
 }
 
 /* Whether a block with a view takes the query. */
@@ -154,7 +155,7 @@ static __attribute__((noinline)) bool refuse_name(struct flight *flight)
 	return true;
 }
 
-static inline bool run(struct flight *flight)
+static inline bool run(struct flight *flight, bool traceable)
 {
 	if (flight->query.class == VIGIE_CLASS_CH && explain_is_asked(flight)) {
 		flight->block = &explain_block;
@@ -164,16 +165,16 @@ static inline bool run(struct flight *flight)
 	flight->block = flight->origin.listener->only;
 	if (!flight->block)
 		flight->block = find_block(flight);
-	if (flight->request.trace)
+	if (traceable && flight->request.trace)
 		explain_enter(flight);
 	if (!flight->block)
 		return refuse_name(flight);
-	return serve_from(flight, flight->block->first);
+	return serve_from(flight, flight->block->first, traceable);
 }
 
 bool flight_run(struct flight *flight)
 {
-	return run(flight);
+	return run(flight, true);
 }
 
 /* The answer to a packet that the gate turned away; returns its length, 0 when the rule is silence. */
@@ -192,9 +193,9 @@ static __attribute__((noinline)) size_t turn_away(struct flight *flight, enum vi
 	return vigie_answer_refusal(&flight->query, gate, buffer, limit);
 }
 
-size_t flight_answer(struct flight *flight, const uint8_t *packet, size_t length, uint8_t *buffer)
+inline size_t flight_answer(struct flight *flight, enum vigie_channel channel, const uint8_t *packet,
+			    size_t length, uint8_t *buffer)
 {
-	enum vigie_channel channel = flight->request.channel;
 	enum vigie_gate gate = vigie_query_parse(&flight->query, packet, length);
 
 	if (gate != VIGIE_GATE_OK)
@@ -202,7 +203,8 @@ size_t flight_answer(struct flight *flight, const uint8_t *packet, size_t length
 				 channel == VIGIE_CHANNEL_UDP ? VIGIE_UDP_SIZE_PLAIN : VIGIE_MESSAGE_MAX);
 	worker_of(flight->request.worker)->counters.queries[channel]++;
 	begin(flight, buffer, limit_of(&flight->query, channel));
-	return run(flight) ? vigie_answer_end(&flight->answer) : 0;
+	/* A client's query is not traced: what is, `explain` asks itself. */
+	return run(flight, false) ? vigie_answer_end(&flight->answer) : 0;
 }
 
 struct vigie_pending *flight_suspend(struct flight *flight, size_t held_length)

@@ -43,8 +43,10 @@ void flight_begin(struct flight *flight, uint8_t *buffer, size_t limit);
 bool flight_run(struct flight *flight);
 
 /* All of that for a packet of a client, in an open flight, the gate's refusals and the counting included.
+ * `channel` is the one that it was opened for, a constant where this is called;
  * `buffer` holds what the channel may take. Returns the answer's length; 0 when nothing is to be sent now. */
-size_t flight_answer(struct flight *flight, const uint8_t *packet, size_t length, uint8_t *buffer);
+size_t flight_answer(struct flight *flight, enum vigie_channel channel, const uint8_t *packet, size_t length,
+		     uint8_t *buffer);
 
 /* The connection is closing: its suspended queries lose their way back. */
 void flight_forget_connection(struct worker *worker, struct connection *connection);

@@ -136,7 +136,7 @@ void udp_attach(struct worker *worker, struct udp_socket *udp)
 }
 
 /* The address that a packet was sent to, from its control message. `local` is the listener's own. */
-static void read_local(union address *local, struct msghdr *header)
+static __attribute__((noinline)) void read_local(union address *local, struct msghdr *header)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
@@ -157,15 +157,11 @@ static void read_local(union address *local, struct msghdr *header)
 }
 
 /* Lets the answer leave from the address that was asked. */
-static void write_local(const struct origin *origin, struct msghdr *header, union control *control)
+static __attribute__((noinline)) void write_local(const struct origin *origin, struct msghdr *header,
+						  union control *control)
 {
 	struct cmsghdr *c = &control->align;
 
-	if (!origin->listener->wildcard) {
-		header->msg_control = NULL;
-		header->msg_controllen = 0;
-		return;
-	}
 	header->msg_control = control;
 	if (origin->local.any.sa_family == AF_INET) {
 		struct in_pktinfo info = {.ipi_spec_dst = origin->local.v4.sin_addr};
@@ -237,7 +233,8 @@ void udp_send(struct udp_socket *udp, const struct origin *origin, const uint8_t
 				  .msg_namelen = address_length(&late->client[at]),
 				  .msg_iov = &late->vector[at],
 				  .msg_iovlen = 1};
-	write_local(origin, header, &late->control[at]);
+	if (origin->listener->wildcard)
+		write_local(origin, header, &late->control[at]);
 }
 
 /* While there is no pressure nothing of this costs anything: the kernel stamps packets only when it is asked
@@ -292,12 +289,12 @@ static uint64_t read_stamp(struct msghdr *header, uint64_t otherwise)
 	return otherwise;
 }
 
-/* Whether packet `i` is to be dropped: its client has given up, or has had more than its share. */
-static bool pressure_drops(struct udp_socket *udp, size_t i, uint64_t wall_ms)
+/* Whether a packet is to be dropped: its client has given up, or has had more than its share. */
+static __attribute__((noinline)) bool pressure_drops(struct udp_socket *udp, struct msghdr *packet,
+						     uint64_t wall_ms)
 {
-	struct udp_batch *batch = udp->worker->batch;
-	const union address *client = &batch->client[i];
-	uint64_t stamp = read_stamp(&batch->in[i].msg_hdr, wall_ms);
+	const union address *client = packet->msg_name;
+	uint64_t stamp = read_stamp(packet, wall_ms);
 	bool v4 = client->any.sa_family == AF_INET;
 	const uint8_t *address = v4 ? (const uint8_t *)&client->v4.sin_addr : client->v6.sin6_addr.s6_addr;
 	size_t length = v4 ? sizeof(client->v4.sin_addr) : sizeof(client->v6.sin6_addr);
@@ -328,7 +325,7 @@ static unsigned udp_turn(struct udp_socket *udp)
 	struct udp_batch *batch = udp->worker->batch;
 	struct flight *flight = &batch->flight;
 	bool wildcard = udp->listener->wildcard;
-	unsigned answers = 0;
+	struct mmsghdr *out = batch->out; /* where the next answer goes */
 	int packets = recvmmsg(udp->fd, batch->in, VIGIE_UDP_BATCH, MSG_DONTWAIT, NULL);
 	bool pressed = udp->pressure.on;
 	uint64_t wall_ms = pressed ? read_wall_ms() : 0;
@@ -341,31 +338,32 @@ static unsigned udp_turn(struct udp_socket *udp)
 		.local = udp->listener->address,
 	};
 	flight_open(flight, udp->worker, VIGIE_CHANNEL_UDP);
-	for (size_t i = 0; i < (size_t)packets; i++) {
-		struct msghdr *in = &batch->in[i].msg_hdr;
-		struct msghdr *out = &batch->out[answers].msg_hdr;
-		size_t length;
+	for (struct mmsghdr *in = batch->in; in < batch->in + packets; in++) {
+		struct msghdr *query = &in->msg_hdr;
+		struct msghdr *answer = &out->msg_hdr;
 
-		if (pressed && pressure_drops(udp, i, wall_ms)) {
-			expect_packet(in);
+		if (pressed && pressure_drops(udp, query, wall_ms)) {
+			expect_packet(query);
 			continue;
 		}
-		flight->origin.client = batch->client[i];
+		memcpy(&flight->origin.client, query->msg_name, sizeof(flight->origin.client));
 		if (wildcard)
-			read_local(&flight->origin.local, in);
-		length =
-			flight_answer(flight, batch->packet[i], batch->in[i].msg_len, batch->answer[answers]);
-		if (length > 0) {
-			batch->out_vector[answers].iov_len = length;
-			out->msg_name = in->msg_name;
-			out->msg_namelen = in->msg_namelen;
-			write_local(&flight->origin, out, &batch->out_control[answers]);
-			answers++;
+			read_local(&flight->origin.local, query);
+		answer->msg_iov->iov_len = flight_answer(flight, VIGIE_CHANNEL_UDP, query->msg_iov->iov_base,
+							 in->msg_len, answer->msg_iov->iov_base);
+		if (answer->msg_iov->iov_len > 0) {
+			answer->msg_name = query->msg_name;
+			answer->msg_namelen = query->msg_namelen;
+			answer->msg_control = NULL;
+			answer->msg_controllen = 0;
+			if (wildcard)
+				write_local(&flight->origin, answer, &batch->out_control[out - batch->out]);
+			out++;
 		}
-		expect_packet(in);
+		expect_packet(query);
 	}
-	if (answers > 0)
-		send_all(udp, batch->out, answers);
+	if (out > batch->out)
+		send_all(udp, batch->out, (unsigned)(out - batch->out));
 	return (unsigned)packets;
 }
 

@@ -22,8 +22,8 @@ static void write_opt(uint8_t *at, uint16_t rcode, bool edns_do)
 	write_u16(at, 0);
 }
 
-void vigie_answer_begin(struct vigie_answer *answer, const struct vigie_query *query, uint8_t *buffer,
-			size_t limit)
+inline void vigie_answer_begin(struct vigie_answer *answer, const struct vigie_query *query, uint8_t *buffer,
+			       size_t limit)
 {
 	answer->query = query;
 	answer->buffer = buffer;
@@ -40,14 +40,15 @@ void vigie_answer_lower_limit(struct vigie_answer *answer, size_t limit)
 		answer->limit = limit;
 }
 
-void vigie_answer_reset(struct vigie_answer *answer)
+inline void vigie_answer_reset(struct vigie_answer *answer)
 {
 	answer->length = VIGIE_HEADER_SIZE + vigie_query_question_length(answer->query);
 	answer->rcode = VIGIE_RCODE_NOERROR;
 	answer->flags = 0;
-	memset(answer->count, 0, sizeof(answer->count));
-	answer->rotated = false;
+	for (int section = 0; section < VIGIE_SECTIONS; section++)
+		answer->count[section] = 0;
 	answer->ede = VIGIE_EDE_NONE;
+	answer->rotated = false;
 	answer->ede_text = NULL;
 	answer->nsid = NULL;
 }
@@ -168,7 +169,7 @@ static __attribute__((noinline)) size_t end_with_edns(struct vigie_answer *answe
 	return end(answer, answer->rcode & 0x0f, 1);
 }
 
-size_t vigie_answer_end(struct vigie_answer *answer)
+inline size_t vigie_answer_end(struct vigie_answer *answer)
 {
 	if (answer->query->edns)
 		return end_with_edns(answer);

@@ -50,13 +50,17 @@ static __attribute__((noinline)) enum vigie_gate read_records(struct vigie_query
 	return version > 0 ? VIGIE_GATE_VERSION : VIGIE_GATE_OK;
 }
 
-static bool has_records(const uint8_t *packet)
+/* Whether the header counts one question and nothing else, as that of nearly every query. */
+static bool counts_are_usual(const uint8_t *packet)
 {
-	return read_u16(packet + 6) | read_u32(packet + 8);
+	static const uint8_t usual[8] = {0, 1};
+
+	return memcmp(packet + 4, usual, sizeof(usual)) == 0;
 }
 
-enum vigie_gate vigie_query_parse(struct vigie_query *query, const uint8_t *packet, size_t length)
+inline enum vigie_gate vigie_query_parse(struct vigie_query *query, const uint8_t *packet, size_t length)
 {
+	bool usual;
 	size_t at;
 
 	query->name.length = 0;
@@ -71,11 +75,10 @@ enum vigie_gate vigie_query_parse(struct vigie_query *query, const uint8_t *pack
 	query->packet_length = (uint16_t)length;
 	query->id = read_u16(packet);
 	query->flags = read_u16(packet + 2);
-	if (query->flags & VIGIE_FLAG_QR)
-		return VIGIE_GATE_RESPONSE;
-	if (query->flags & 0x7800)
-		return VIGIE_GATE_OPCODE;
-	if (read_u16(packet + 4) != 1)
+	if (query->flags & (VIGIE_FLAG_QR | 0x7800))
+		return query->flags & VIGIE_FLAG_QR ? VIGIE_GATE_RESPONSE : VIGIE_GATE_OPCODE;
+	usual = counts_are_usual(packet);
+	if (!usual && read_u16(packet + 4) != 1)
 		return VIGIE_GATE_QDCOUNT;
 	if (!read_name(&query->name, packet + VIGIE_HEADER_SIZE, length - VIGIE_HEADER_SIZE)) {
 		query->name.length = 0;
@@ -89,9 +92,8 @@ enum vigie_gate vigie_query_parse(struct vigie_query *query, const uint8_t *pack
 	query->type = read_u16(packet + at);
 	query->class = read_u16(packet + at + 2);
 	at += 4;
-	/* The usual query ends here. */
-	if (!has_records(packet))
-		return at == length ? VIGIE_GATE_OK : VIGIE_GATE_FORMAT;
+	if (usual && at == length)
+		return VIGIE_GATE_OK;
 	return read_records(query, at);
 }
 

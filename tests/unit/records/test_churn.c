@@ -181,6 +181,7 @@ static void test_nothing_is_missing_while_everything_changes(void **state)
 					  .zone_count = 2,
 					  .ttl = 5,
 					  .endpoints = true};
+	vigie_view_plan(&shared.view);
 	assert_int_equal(vigie_cluster_put_namespace(cluster, "default"), VIGIE_OK);
 	put_cluster_service(cluster, "stays", 0);
 	assert_int_equal(vigie_cluster_put_service(cluster, &set), VIGIE_OK);

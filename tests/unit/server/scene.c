@@ -195,7 +195,7 @@ bool scene_ask(const char *name_text, const char *options)
 		flight->origin.udp = &udp_socket;
 	worker_enter(worker);
 	flight_open(flight, worker, channel);
-	length = flight_answer(flight, packet, length, buffer);
+	length = flight_answer(flight, channel, packet, length, buffer);
 	if (length > 0)
 		keep(buffer, length);
 	worker_leave(worker);

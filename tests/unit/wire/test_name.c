@@ -303,16 +303,36 @@ static void test_is_below(void **state)
 	assert_false(is_below("example.org.example.com", "example.org"));
 }
 
+/* Pieces of every length that are the same, or differ in one byte. */
+static void test_same(void **state)
+{
+	uint8_t one[VIGIE_NAME_MAX];
+	uint8_t other[VIGIE_NAME_MAX];
+
+	memset(one, 'x', sizeof(one));
+	memset(other, 'x', sizeof(other));
+	for (size_t length = 0; length < sizeof(one); length++) {
+		other[length] ^= 1; /* what is behind the piece does not count */
+		assert_true(vigie_name_same(one, other, length));
+		other[length] ^= 1;
+		for (size_t i = 0; i < length; i++) {
+			other[i] ^= 1;
+			assert_false(vigie_name_same(one, other, length));
+			other[i] ^= 1;
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_from_text),      cmocka_unit_test(test_escapes),
-		cmocka_unit_test(test_malformed_text), cmocka_unit_test(test_label_limit),
-		cmocka_unit_test(test_name_limit),     cmocka_unit_test(test_labels_limit),
-		cmocka_unit_test(test_from_wire),      cmocka_unit_test(test_wire_limits),
-		cmocka_unit_test(test_to_text),        cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_fold),           cmocka_unit_test(test_equal),
-		cmocka_unit_test(test_is_below),
+		cmocka_unit_test(test_same),         cmocka_unit_test(test_from_text),
+		cmocka_unit_test(test_escapes),      cmocka_unit_test(test_malformed_text),
+		cmocka_unit_test(test_label_limit),  cmocka_unit_test(test_name_limit),
+		cmocka_unit_test(test_labels_limit), cmocka_unit_test(test_from_wire),
+		cmocka_unit_test(test_wire_limits),  cmocka_unit_test(test_to_text),
+		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_fold),
+		cmocka_unit_test(test_equal),        cmocka_unit_test(test_is_below),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
