@@ -6,7 +6,7 @@ BUILD_PACKAGES=(build-essential meson ninja-build pkg-config libuv1-dev libcurl4
 	liburcu-dev libsodium-dev libyaml-dev libmicrohttpd-dev libpcre2-dev libldns-dev
 	libssl-dev libprotobuf-c-dev protobuf-c-compiler)
 TEST_PACKAGES=(libcmocka-dev clang libclang-rt-14-dev llvm-14 clang-format-14 python3 python3-venv bind9-dnsutils
-	curl openssl git valgrind ldnsutils knot knot-dnsutils dnsdist
+	curl openssl git valgrind ldnsutils knot knot-dnsutils dnsdist conntrack musl-tools
 	prometheus iproute2)
 BENCH_PACKAGES=(knot bind9 unbound dnsmasq-base dnsdist dnsperf util-linux)
 
