@@ -156,6 +156,30 @@ def test_extended_errors(start, corefile, name, code, text):
     assert [(int(option.code), option.text) for option in reply.options] == [(code, text)]
 
 
+def test_lines_that_the_runbook_quotes(start, tmp_path):
+    """Of who refuses, and who cannot be reached."""
+    nowhere = free_port()
+    vigie = start(f""".:PORT {{
+	bind 127.0.0.1
+	control {tmp_path}/control.sock
+	acl blocked.test {{
+		block
+	}}
+	forward . 127.0.0.1:{nowhere}
+}}
+a.test:{free_port()} {{
+	bind 127.0.0.1
+	errors
+}}
+""")
+    assert "acl answers REFUSED" in ctl(vigie, "trace", "x.blocked.test")
+    assert f"trouble: 127.0.0.1:{nowhere}: connection refused" in ctl(vigie, "trace", "www.example.com")
+    served = start("a.test:PORT {\n\tbind 127.0.0.1\n\terrors\n}\n")
+    assert "block: none serves this name here" in texts(served, "trace.www.example.com.vigie.")
+    reply = served.ask("www.example.com.", size=1232)
+    assert int(reply.options[0].code) == 20  # Not Authoritative
+
+
 # By `vigie ctl`
 
 
