@@ -1,5 +1,6 @@
 """The servers that are measured: how each is configured and started, with one thread for packets, on one CPU."""
 import os
+import random
 import shutil
 import socket
 import struct
@@ -138,7 +139,7 @@ class Ports:
     """Ports that nobody uses now, below those that the kernel gives to the generator's sockets."""
 
     def __init__(self):
-        self.next = 15353
+        self.next = random.randrange(15353, 30000)  # others may measure on this machine, too
 
     def take(self) -> int:
         while True:
