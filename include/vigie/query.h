@@ -104,6 +104,11 @@ struct vigie_query {
  * 0 when it could not. Never reads beyond `length`; its work is linear in it. */
 enum vigie_gate vigie_query_parse(struct vigie_query *query, const uint8_t *packet, size_t length);
 
+enum {
+	VIGIE_AHEAD_STEPS =
+		3 /* of looking ahead at a query (directive.h): cache misses that wait for one another */
+};
+
 /* Bytes of the question as it stands in the packet (name, type, class). */
 static inline size_t vigie_query_question_length(const struct vigie_query *query)
 {

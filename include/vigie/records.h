@@ -114,6 +114,14 @@ enum vigie_lookup vigie_records_answer(const struct vigie_view *view, const stru
 bool vigie_records_answer_short(const struct vigie_view *view, const struct vigie_query *query,
 				struct vigie_answer *answer);
 
+/* Whether the table is larger than what the CPU's caches hold. */
+bool vigie_records_is_far(const struct vigie_records *records);
+
+/* Looks ahead at a query for a service: see struct vigie_directive. The steps fetch its slot, its entry and
+ * its record. Readers only, all steps within one time online. */
+void vigie_records_ahead(const struct vigie_view *view, unsigned step, const struct vigie_query *query,
+			 uint64_t *state);
+
 /* Told of one record of a zone: an uncompressed wire name, RDATA with uncompressed names. Anything but
  * VIGIE_OK ends the walk. */
 typedef enum vigie_status vigie_records_visit(void *argument, const uint8_t *owner, uint16_t type,

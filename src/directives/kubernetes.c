@@ -364,6 +364,20 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	return serve_any(kubernetes, request);
 }
 
+static bool far(const void *instance)
+{
+	const struct kubernetes *kubernetes = instance;
+
+	return vigie_records_is_far(kubernetes->records);
+}
+
+static void ahead(const void *instance, unsigned step, const struct vigie_query *query, uint64_t *state)
+{
+	const struct kubernetes *kubernetes = instance;
+
+	vigie_records_ahead(&kubernetes->view, step, query, state);
+}
+
 static enum vigie_status add_record(void *argument, const uint8_t *owner, uint16_t type, uint32_t ttl,
 				    const uint8_t *rdata, size_t rdlength)
 {
@@ -415,6 +429,8 @@ const struct vigie_directive vigie_directive_kubernetes = {
 	.start = start,
 	.stop = stop,
 	.serve = serve,
+	.far = far,
+	.ahead = ahead,
 	.metadata = kubernetes_metadata,
 	.metrics = kubernetes_metrics,
 	.zone = zone,

@@ -1,0 +1,121 @@
+/* Looking ahead finds what answering will look at, for every name of a service, and nothing for others. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <urcu-qsbr.h>
+
+#include "table.h"
+#include "vigie/query.h"
+
+enum { FEW = 100, MANY = 5000 };
+
+static struct vigie_records *records;
+static struct vigie_cluster *cluster;
+static struct vigie_name zones[2];
+
+static void put_services(unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) {
+		char name[16];
+		struct vigie_service service = {.namespace = "shop",
+						.name = name,
+						.type = VIGIE_SERVICE_CLUSTER_IP,
+						.address_count = 1};
+
+		snprintf(name, sizeof(name), "s%u", i);
+		assert_int_equal(vigie_address_from_text(&service.addresses[0], "10.96.0.1"), VIGIE_OK);
+		assert_int_equal(vigie_cluster_put_service(cluster, &service), VIGIE_OK);
+	}
+	vigie_cluster_publish(cluster);
+}
+
+static int setup(void **state)
+{
+	struct vigie_cluster_options options = {.kinds = {true, true, true, false}};
+
+	vigie_hash_init();
+	rcu_register_thread();
+	records = vigie_records_new();
+	cluster = records ? vigie_cluster_new(records, &options) : NULL;
+	if (!cluster || vigie_name_from_text(&zones[0], "cluster.local") ||
+	    vigie_name_from_text(&zones[1], "in-addr.arpa"))
+		return -1;
+	vigie_cluster_put_namespace(cluster, "shop");
+	put_services(0, FEW);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	vigie_cluster_free(cluster);
+	vigie_records_free(records);
+	rcu_unregister_thread();
+	return 0;
+}
+
+/* What the steps before the last come to: the entry that is fetched; 0 for none. */
+static const struct entry *look_ahead(const char *text)
+{
+	struct vigie_view view = {.records = records, .zones = zones, .zone_count = 2};
+	struct vigie_query query;
+	uint64_t state = 0;
+	uint64_t before;
+
+	vigie_view_plan(&view);
+	assert_int_equal(vigie_name_from_text(&query.name, text), VIGIE_OK);
+	vigie_records_ahead(&view, 0, &query, &state);
+	vigie_records_ahead(&view, 1, NULL, &state);
+	before = state;
+	for (unsigned step = 2; step < VIGIE_AHEAD_STEPS; step++)
+		vigie_records_ahead(&view, step, NULL, &state);
+	assert_int_equal(state, before);
+	return (const struct entry *)(uintptr_t)state;
+}
+
+static void test_names(void **state)
+{
+	static const char *const of_the_service[] = {"s7.shop.svc.cluster.local",
+						     "_http._tcp.s7.shop.svc.cluster.local",
+						     "10-0-0-1.s7.shop.svc.cluster.local"};
+	static const char *const others[] = {"absent.shop.svc.cluster.local",
+					     "shop.svc.cluster.local",
+					     "svc.cluster.local",
+					     "cluster.local",
+					     "s7.shop.pod.cluster.local",
+					     "example.org",
+					     "."};
+	const struct entry *entry = vigie_table_find(records, (const uint8_t *)"\2s7\4shop", 8);
+
+	assert_non_null(entry);
+	for (size_t i = 0; i < sizeof(of_the_service) / sizeof(*of_the_service); i++)
+		assert_ptr_equal(look_ahead(of_the_service[i]), entry);
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		const struct entry *found = look_ahead(others[i]);
+
+		/* Fifteen bits of two hashes may be the same by chance: another service, which is fetched in
+		 * vain. */
+		assert_ptr_not_equal(found, entry);
+		assert_true(!found || i == 0);
+	}
+}
+
+static void test_small_tables_are_near(void **state)
+{
+	assert_false(vigie_records_is_far(records));
+	put_services(FEW, MANY);
+	assert_true(vigie_records_is_far(records));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_small_tables_are_near),
+	};
+
+	return cmocka_run_group_tests_name("ahead", tests, setup, teardown);
+}
