@@ -1,9 +1,10 @@
 """What happens beside DNS and must not touch it: a log that nobody reads, a full disk, clients of HTTP and of the control
 socket that hang. A client asks at a steady rate; many short spells are calm and disturbed by turns, so that both see the same
 machine. The server has one worker, and one CPU for all its threads; whoever asks or disturbs has another, since what an
-attacker's program costs is not the server's. A disturbance changes nothing when the median of its spells is within the
-quarters of the calm ones or below. VIGIE_BUILD says which build is measured (default: build-release). For root: the disk is
-a tmpfs. Its status is 1 when something changed.
+attacker's program costs is not the server's; beside 10,000 clients of HTTP calm spells have as many, at sockets that nobody
+serves. A disturbance changes nothing when the median of its spells is not above the upper quartile of the calm ones.
+VIGIE_BUILD says which build is measured (default: build-release). For root: the disk is a tmpfs. Its status is 1 when
+something changed.
 
     python tests/functional/disturbances.py              all of them, --spells of --seconds each at --rate queries a second
     python tests/functional/disturbances.py full-disk    one of them
@@ -175,8 +176,8 @@ def full_disk(server: Server) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def hanging(family: socket.AddressFamily, address, count: int, say: bytes) -> Iterator[None]:
-    """Clients that connect, say something and never read."""
+def hanging(family: socket.AddressFamily, addresses: list, count: int, say: bytes) -> Iterator[None]:
+    """Clients that connect to these addresses in turn, say something and never read."""
     ending = threading.Event()
     clients: list[socket.socket] = []
 
@@ -188,7 +189,7 @@ def hanging(family: socket.AddressFamily, address, count: int, say: bytes) -> It
             client.settimeout(PATIENCE)
             clients.append(client)
             with contextlib.suppress(OSError):  # the server may have ended it for others that came
-                client.connect(address)
+                client.connect(addresses[len(clients) % len(addresses)])
                 client.send(say)
 
     thread = threading.Thread(target=come)
@@ -203,33 +204,48 @@ def hanging(family: socket.AddressFamily, address, count: int, say: bytes) -> It
 
 
 def unread_metrics(server: Server):
-    return hanging(socket.AF_INET, ("127.0.0.1", server.http), 200, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    return hanging(socket.AF_INET, [("127.0.0.1", server.http)], 200, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
 
 
 def http_connections(server: Server):
-    return hanging(socket.AF_INET, ("127.0.0.1", server.http), server.connections, b"GET /")
+    return hanging(socket.AF_INET, [("127.0.0.1", server.http)], server.connections, b"GET /")
+
+
+@contextlib.contextmanager
+def connections_elsewhere(server: Server) -> Iterator[None]:
+    """The same clients at sockets that nobody serves: what they and the kernel cost beside the generator."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=4096)) for _ in range(3)]
+        with hanging(socket.AF_INET, [each.getsockname() for each in sockets], server.connections, b"GET /"):
+            yield
 
 
 def hanging_control(server: Server):
-    return hanging(socket.AF_UNIX, str(server.control), 200, b'["status"')
+    return hanging(socket.AF_UNIX, [str(server.control)], 200, b'["status"')
 
 
-# How the server is started, and what is done to it.
-DISTURBANCES = {"blocked-log": (piped, blocked_log), "full-disk": (on_a_small_disk, full_disk),
-                "unread-metrics": (plain, unread_metrics), "http-connections": (plain, http_connections),
-                "hanging-control": (plain, hanging_control)}
+def nothing(server: Server):
+    return contextlib.nullcontext()
+
+
+# How the server is started, what is done to it, and what happens in calm spells.
+DISTURBANCES = {"blocked-log": (piped, blocked_log, nothing), "full-disk": (on_a_small_disk, full_disk, nothing),
+                "unread-metrics": (plain, unread_metrics, nothing),
+                "http-connections": (plain, http_connections, connections_elsewhere),
+                "hanging-control": (plain, hanging_control, nothing)}
 
 
 def measure(name: str, folder: Path, rate: float, seconds: float, spells: int, connections: int = 10_000) -> dict:
     """What the client saw in calm and in disturbed spells, and of the server: the open files of both, log lines lost.
     Whoever else comes by HTTP or to the control socket in a disturbed spell is served."""
-    start, disturb = DISTURBANCES[name]
+    start, disturb, else_do = DISTURBANCES[name]
     calm, disturbed, more_files = [], [], []
     with start(folder) as server:
         server.connections = connections
         server.ask(rate, max(1, int(rate / 10)))
         for _ in range(spells):
-            calm.append(server.ask(rate, int(rate * seconds)))
+            with else_do(server):
+                calm.append(server.ask(rate, int(rate * seconds)))
             files = server.files()
             with disturb(server):
                 disturbed.append(server.ask(rate, int(rate * seconds)))
