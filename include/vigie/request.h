@@ -95,6 +95,7 @@ struct vigie_request {
 	size_t link; /* in `answered`: which of the chain's directives answered; the chain's count: none */
 	uint64_t deadline_us; /* now_us after which a suspended one gets no answer any more; 0: never */
 	const char *trouble;  /* why the answer is an error, for the log; NULL or borrowed until answered */
+	const char *upstream; /* whose reply the answer is, "10.0.0.1:53"; as `trouble` */
 	struct vigie_stream *stream; /* what follows the answer; NULL: nothing. The server's when set; for
 				      * VIGIE_CHANNEL_TCP alone */
 	struct vigie_trace *trace;   /* its way is written down there (trace.h); NULL: it is not */

@@ -1,6 +1,7 @@
 /* `forward FROM TO… { OPTIONS }`: other servers answer. */
 #include "forward.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,6 +159,7 @@ static enum vigie_verdict resumed(struct vigie_request *request, void *argument)
 	struct rule *next;
 
 	request->source = outcome->status ? VIGIE_SOURCE_SILENCE : VIGIE_SOURCE_UPSTREAM;
+	request->upstream = outcome->upstream;
 	vigie_request_note(request, "forward", "%s in %u ms",
 			   outcome->status     ? "no reply"
 			   : outcome->upstream ? outcome->upstream
@@ -251,6 +253,14 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	return ask(forward, rule, request);
 }
 
+static bool metadata(void *instance, struct vigie_request *request, const char *label, char *value)
+{
+	if (strcmp(label, "upstream") != 0 || !request->upstream)
+		return false;
+	snprintf(value, VIGIE_NAME_TEXT_MAX, "%s", request->upstream);
+	return true;
+}
+
 static bool ready(void *instance)
 {
 	const struct forward *forward = instance;
@@ -277,6 +287,7 @@ const struct vigie_directive vigie_directive_forward = {
 	.stop = stop,
 	.free = free_forward,
 	.serve = serve,
+	.metadata = metadata,
 	.metrics = metrics,
 	.ready = ready,
 };

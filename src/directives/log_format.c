@@ -42,6 +42,14 @@ static __attribute__((format(printf, 2, 3))) void put(struct line *line, const c
 
 typedef void put_value(struct line *line, const struct vigie_request *request);
 
+/* What the block's directives know of the query. */
+static void put_metadata(struct line *line, struct vigie_request *request, const char *label)
+{
+	char value[VIGIE_NAME_TEXT_MAX];
+
+	put(line, "%s", vigie_request_metadata(request, label, value) ? value : "-");
+}
+
 static void put_type(struct line *line, const struct vigie_request *request)
 {
 	char text[VIGIE_TEXT_MAX];
@@ -201,7 +209,8 @@ static const struct placeholder {
 struct piece {
 	const char *literal;
 	int length;
-	put_value *put; /* NULL: nothing */
+	put_value *put;    /* NULL: nothing, or metadata */
+	const char *label; /* of metadata; NULL: none */
 };
 
 struct log_format {
@@ -227,15 +236,9 @@ const char *log_class_text(enum log_class class)
 	return texts[class];
 }
 
-/* Metadata that nobody set. */
-static void put_nothing(struct line *line, const struct vigie_request *request)
-{
-	put(line, "-");
-}
-
 static const struct placeholder *find(const char *text, size_t *length)
 {
-	static const struct placeholder unknown = {"{/", put_nothing};
+	static const struct placeholder metadata = {"{/", NULL};
 
 	for (size_t i = 0; i < sizeof(placeholders) / sizeof(*placeholders); i++) {
 		*length = strlen(placeholders[i].text);
@@ -243,7 +246,7 @@ static const struct placeholder *find(const char *text, size_t *length)
 			return &placeholders[i];
 	}
 	*length = strcspn(text, "}") + 1;
-	return text[1] == '/' && text[*length - 1] ? &unknown : NULL;
+	return text[1] == '/' && text[*length - 1] ? &metadata : NULL;
 }
 
 /* Replaces `{common}` and `{combined}`. */
@@ -274,6 +277,17 @@ static char *expand(struct vigie_arena *arena, const char *text)
 	return expanded;
 }
 
+static const char *copy_label(struct vigie_arena *arena, const char *text, size_t length)
+{
+	char *label = vigie_arena_alloc(arena, length + 1);
+
+	if (!label)
+		return NULL;
+	memcpy(label, text, length);
+	label[length] = 0;
+	return label;
+}
+
 const struct log_format *log_format_new(struct vigie_arena *arena, const char *text)
 {
 	const char *expanded = expand(arena, text ? text : vigie_log_is_json() ? "{json}" : "{common}");
@@ -302,6 +316,12 @@ const struct log_format *log_format_new(struct vigie_arena *arena, const char *t
 		};
 		if (!at)
 			break;
+		if (!found->put) {
+			format->pieces[format->count - 1].label =
+				copy_label(arena, at + strlen("{/"), length - strlen("{/}"));
+			if (!format->pieces[format->count - 1].label)
+				return NULL;
+		}
 		start = at + length;
 	}
 	return format;
@@ -342,7 +362,7 @@ static void write_json(struct line *line, const struct vigie_request *request)
 	    request->answer->length + (request->query->edns ? OPT_SIZE : 0), duration(request));
 }
 
-void log_format_write(const struct log_format *format, const struct vigie_request *request)
+void log_format_write(const struct log_format *format, struct vigie_request *request)
 {
 	char text[VIGIE_LOG_LINE_MAX];
 	struct line line = {.text = text};
@@ -357,6 +377,8 @@ void log_format_write(const struct log_format *format, const struct vigie_reques
 		put(&line, "%.*s", format->pieces[i].length, format->pieces[i].literal);
 		if (format->pieces[i].put)
 			format->pieces[i].put(&line, request);
+		else if (format->pieces[i].label)
+			put_metadata(&line, request, format->pieces[i].label);
 	}
 	vigie_log(VIGIE_LOG_INFO, vigie_log_is_json() ? "log" : NULL, "%.*s", (int)line.length, text);
 }

@@ -17,6 +17,6 @@ const char *log_class_text(enum log_class class);
 const struct log_format *log_format_new(struct vigie_arena *arena, const char *text);
 
 /* Writes a line to the log. */
-void log_format_write(const struct log_format *format, const struct vigie_request *request);
+void log_format_write(const struct log_format *format, struct vigie_request *request);
 
 #endif

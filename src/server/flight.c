@@ -41,6 +41,7 @@ static inline void begin(struct flight *flight, uint8_t *buffer, size_t limit)
 	request->link = SIZE_MAX;
 	request->deadline_us = 0;
 	request->trouble = NULL;
+	request->upstream = NULL;
 	request->stream = NULL;
 	request->trace = NULL;
 	request->source = VIGIE_SOURCE_LOCAL;
@@ -324,6 +325,7 @@ static void inherit(struct vigie_request *request, const struct vigie_request *i
 {
 	request->link = inner->link;
 	request->trouble = inner->trouble;
+	request->upstream = inner->upstream;
 	request->silent |= inner->silent;
 	request->source = inner->source;
 }

@@ -294,6 +294,17 @@ def test_stale_at_once(cached, upstream):
     assert len(upstream.asked(WWW)) <= 1 + 6  # the first, and the packets of one exchange that is slow
 
 
+def test_prefer_positive(cached, upstream):
+    """A denial does not take the place of an answer that may still be given, with this policy alone."""
+    for policy, rcode in (("serve_stale_policy prefer_positive", "NOERROR"), ("", "NXDOMAIN")):
+        upstream.answers[WWW, "A"] = Reply(f"{WWW} 1 IN A 192.0.2.80")
+        vigie = cached(f"{{\n success 9984 3600 0\n serve_stale 1h verify\n {policy}\n }}")
+        assert vigie.ask(WWW).answer
+        del upstream.answers[WWW, "A"]
+        wait_for(lambda: len(upstream.asked(WWW)) % 2 == 0 or (vigie.ask(WWW) and False), "the lifetime's end")
+        assert dns.rcode.to_text(vigie.ask(WWW).rcode()) == rcode
+
+
 def test_a_refresh_that_is_refused_here_is_tried_again_soon(start, upstream):
     """`max_concurrent` questions wait already: nobody was asked."""
     upstream.answers[WWW, "A"] = Reply(f"{WWW} 1 IN A 192.0.2.80")

@@ -1,5 +1,7 @@
 """`forward` and upstreams that misbehave, by real packets: what clients see, and what upstreams get."""
+import collections
 import contextlib
+import re
 import socket
 import time
 
@@ -353,6 +355,68 @@ def test_the_zone_itself_is_not_excepted(start, upstream):
     vigie = start(f".:PORT {{\n\tbind 127.0.0.1\n\tforward example.com {upstream.text} {{\n\t\texcept example.com\n\t}}\n}}\n")
     assert addresses(vigie.ask("example.com.")) == ["192.0.2.80"]
     assert vigie.ask(NAME).rcode() == dns.rcode.REFUSED and upstream.asked(NAME) == []
+
+
+def test_metadata_names_the_upstream(start, upstream):
+    """In the log, where the block has `metadata`; what the cache gives comes from nobody."""
+    upstream.answers[NAME, "A"] = GOOD
+    for more, first in (("metadata", re.escape(upstream.text)), ("", "-")):
+        vigie = start(f'.:PORT {{\n\tbind 127.0.0.1\n\t{more}\n\tlog . "from {{/forward/upstream}}."\n\tcache\n\tforward . {upstream.text}\n}}\n')
+        for _ in range(2):
+            assert vigie.ask(NAME).answer
+        vigie.wait_for_log(rf"^\[INFO\] from {first}\.\n\[INFO\] from -\.$")
+
+
+@pytest.mark.parametrize("policy, order", [("round_robin", "121212"), ("sequential", "111111")])
+def test_policies(serve, upstreams, policy, order):
+    """Upstreams with equal round trips. `random` draws: see the next."""
+    for number, each in enumerate(upstreams, 1):
+        each.default = Reply(f"{NAME} 60 IN A 192.0.2.{number}")
+    vigie = serve(*upstreams, options=f"policy {policy}", more="workers 1")
+    assert "".join(addresses(vigie.ask(NAME))[0][-1] for _ in range(6)) in (order, order[1:] + order[0])
+
+
+def test_the_random_policy(serve, upstreams):
+    for number, each in enumerate(upstreams, 1):
+        each.default = Reply(f"{NAME} 60 IN A 192.0.2.{number}")
+    vigie = serve(*upstreams, more="workers 1")
+    counts = collections.Counter(addresses(vigie.ask(NAME))[0] for _ in range(100))
+    assert min(counts[f"192.0.2.{number}"] for number in (1, 2)) > 20, counts  # 10^-9 by chance
+
+
+def test_failover(serve, upstreams):
+    """A reply with one of these codes is not taken while another upstream may be asked; the last one's is."""
+    first, second = upstreams
+    first.default = second.default = Reply(rcode="NXDOMAIN")
+    second.answers[NAME, "A"] = GOOD
+    vigie = serve(first, second, options="policy sequential\n\t\tfailover NXDOMAIN")
+    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
+    assert vigie.ask("absent.example.").rcode() == dns.rcode.NXDOMAIN
+    assert [each.asked("absent.example.") for each in upstreams] == [["udp"], ["udp"]]
+    without = serve(first, second, options="policy sequential")
+    assert without.ask(NAME).rcode() == dns.rcode.NXDOMAIN
+
+
+def test_prefer_udp_and_force_tcp(serve, upstream):
+    """A client by TCP is asked for by TCP, unless `prefer_udp` says else; `force_tcp` is the stronger word."""
+    upstream.default = good(NAME)
+    for options, way in (("", "tcp"), ("prefer_udp", "udp"), ("prefer_udp\n\t\tforce_tcp", "tcp")):
+        before = len(upstream.log)
+        assert serve(upstream, options=options).ask(NAME, tcp=True).answer
+        assert [transport for transport, *_ in upstream.log[before:]] == [way]
+
+
+@pytest.mark.parametrize("kept", [1, 0], ids=["1", "all"])
+def test_max_idle_conns(serve, upstream, kept):
+    """Of the connections that nobody needs any more so many are kept: the next burst makes the others anew."""
+    vigie = serve(upstream, options=f"force_tcp\n\t\tmax_connect_attempts 1\n\t\tmax_age 1h\n\t\texpire 1h\n\t\tmax_idle_conns {kept}", more="workers 1")
+    for burst in range(2):
+        names = [f"{number}.{burst}.example." for number in range(300)]  # more than one connection takes
+        for name in names:
+            upstream.answers[name, "A"] = good(name, delay=0.3)
+        ask_all(vigie, [dns.message.make_query(name, "A").to_wire() for name in names], 4)
+        time.sleep(0.6)  # a connection is looked at every 250 ms
+    assert upstream.connections["tcp"] == 2 + kept
 
 
 def test_source_address(serve, upstream):
