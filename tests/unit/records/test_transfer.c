@@ -173,7 +173,7 @@ static void put_service(struct vigie_cluster *cluster, unsigned number, unsigned
  * it. */
 static void test_the_writer_goes_on_beside_a_transfer(void **state)
 {
-	enum { TABLE = 4000, CHANGED = 500 };
+	enum { TABLE = 4000, CHANGED = 800 };
 	struct slow slow = {0};
 	struct vigie_records *records;
 	uint64_t bytes[VIGIE_BYTES];
