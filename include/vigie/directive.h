@@ -166,7 +166,7 @@ struct vigie_directive {
 	 * CPU's cache without waiting for it. It is called for all of them with step 0, then with step 1 and
 	 * so on to VIGIE_AHEAD_STEPS; `query` is there at step 0 only, `state` is its own, 0 at first. `far`
 	 * says whether that is worth it: what it looks at is more than a cache holds. Only the first
-	 * directive of the chain is asked. NULL, both: never. */
+	 * directive of a chain that has it is asked. NULL, both: never. */
 	bool (*far)(const void *instance);
 	void (*ahead)(const void *instance, unsigned step, const struct vigie_query *query, uint64_t *state);
 

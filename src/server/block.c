@@ -107,6 +107,10 @@ void block_plan(struct block *block)
 			hook = i + 1;
 	}
 	block->last = hook;
+	for (size_t i = 0; i < block->chain_count && !block->ahead; i++) {
+		if (block->chain[i].directive->ahead)
+			block->ahead = &block->chain[i];
+	}
 	for (size_t i = block->chain_count; i-- > 0;) {
 		block->chain[i].next = next;
 		if (block->chain[i].directive->serve)

@@ -20,9 +20,10 @@ struct block {
 	size_t link_count;
 	struct link *chain; /* those with serve or answered, in chain order: all that a query walks */
 	size_t chain_count;
-	size_t first;   /* the first link of the chain that serves; chain_count when there is none */
-	size_t last;    /* the last link of the chain that hears of answers, as `hook` */
-	size_t started; /* links whose start was called */
+	size_t first; /* the first link of the chain that serves; chain_count when there is none */
+	size_t last;  /* the last link of the chain that hears of answers, as `hook` */
+	const struct link *ahead; /* the first of the chain that looks ahead; NULL: none does */
+	size_t started;           /* links whose start was called */
 };
 
 /* Calls the setup of each directive that the block names. NULL and `error` set on failure. */

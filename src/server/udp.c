@@ -320,8 +320,8 @@ static uint64_t read_wall_ms(void)
 	return ms_of(&now);
 }
 
-/* Lets the directive that will be asked first fetch what it needs for all of a batch, so that cache misses
- * are waited for side by side. A name is read twice for that, which costs less than one miss. */
+/* Lets a directive of the block that serves all names here fetch what it needs for all of a batch, so that
+ * cache misses are waited for side by side. A name is read twice for that, which costs less than one miss. */
 static __attribute__((noinline)) void look_ahead(struct udp_batch *batch, unsigned packets,
 						 const struct link *link)
 {
@@ -338,17 +338,6 @@ static __attribute__((noinline)) void look_ahead(struct udp_batch *batch, unsign
 	}
 }
 
-/* The first directive that serves all names here, when it wants to look ahead. */
-static const struct link *find_far(const struct block *only)
-{
-	const struct link *link = only ? &only->chain[only->first] : NULL;
-
-	return link && only->first < only->chain_count && link->directive->far &&
-			       link->directive->far(link->instance)
-		       ? link
-		       : NULL;
-}
-
 /* Reads, answers and sends one batch; returns how many packets it read. */
 static unsigned udp_turn(struct udp_socket *udp)
 {
@@ -357,7 +346,8 @@ static unsigned udp_turn(struct udp_socket *udp)
 	bool wildcard = udp->listener->wildcard;
 	struct mmsghdr *out = batch->out; /* where the next answer goes */
 	int packets = recvmmsg(udp->fd, batch->in, VIGIE_UDP_BATCH, MSG_DONTWAIT, NULL);
-	const struct link *far;
+	const struct block *only = udp->listener->only;
+	const struct link *ahead;
 	bool pressed = udp->pressure.on;
 	uint64_t wall_ms = pressed ? read_wall_ms() : 0;
 
@@ -369,9 +359,9 @@ static unsigned udp_turn(struct udp_socket *udp)
 		.local = udp->listener->address,
 	};
 	flight_open(flight, udp->worker, VIGIE_CHANNEL_UDP);
-	far = packets >= AHEAD_LEAST ? find_far(udp->listener->only) : NULL;
-	if (far)
-		look_ahead(batch, (unsigned)packets, far);
+	ahead = packets >= AHEAD_LEAST && only ? only->ahead : NULL;
+	if (ahead && ahead->directive->far(ahead->instance))
+		look_ahead(batch, (unsigned)packets, ahead);
 	for (struct mmsghdr *in = batch->in; in < batch->in + packets; in++) {
 		struct msghdr *query = &in->msg_hdr;
 		struct msghdr *answer = &out->msg_hdr;
