@@ -299,6 +299,8 @@ static __attribute__((noinline)) void arrange(struct loadbalance *loadbalance, s
 
 static void answered(void *instance, struct vigie_request *request)
 {
+	if (request->answer->count[VIGIE_ANSWER] < 2)
+		return; /* it has no order */
 	if (instance || !request->answer->rotated)
 		arrange(instance, request);
 }
