@@ -60,3 +60,20 @@ void fair_end_period(struct fair *fair, bool overflowed)
 	fair->served = 0;
 	fair->salt++;
 }
+
+void backlog_turn(struct backlog *backlog, uint64_t began_us, uint64_t now_us, bool full)
+{
+	if (backlog->since_us > 0)
+		backlog->total_us += now_us - backlog->since_us;
+	else if (full)
+		backlog->total_us += now_us - began_us;
+	backlog->since_us = full ? now_us : 0;
+}
+
+bool backlog_end_period(struct backlog *backlog)
+{
+	bool overflowed = backlog->total_us >= FAIR_PERIOD_MS * 1000 / 2;
+
+	backlog->total_us = 0;
+	return overflowed;
+}

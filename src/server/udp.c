@@ -251,22 +251,20 @@ static void pressure_set(struct udp_socket *udp, bool on)
 	setsockopt(udp->fd, SOL_SOCKET, SO_TIMESTAMPNS, &value, sizeof(value));
 }
 
-/* After each turn. `full`: it ended although there may be more to read. */
-static void pressure_turn(struct udp_socket *udp, bool full)
+/* After each turn, which began at `began_us`. `full`: it ended although there may be more to read. */
+static void pressure_turn(struct udp_socket *udp, uint64_t began_us, bool full)
 {
 	struct pressure *pressure = &udp->pressure;
 	uint64_t now_ms = udp->worker->base.now_ms;
 
-	if (full) {
+	if (full)
 		pressure->overflow_ms = now_ms;
-		pressure->overflowed = true;
-	}
+	backlog_turn(&pressure->backlog, began_us, udp->worker->base.now_us, full);
 	if (pressure->on != full && (full || now_ms - pressure->overflow_ms > PRESSURE_HOLD_MS))
 		pressure_set(udp, full);
 	if (pressure->on && now_ms >= pressure->period_ms) {
-		fair_end_period(&pressure->fair, pressure->overflowed);
+		fair_end_period(&pressure->fair, backlog_end_period(&pressure->backlog));
 		filter_clear(&pressure->filter, udp->fd);
-		pressure->overflowed = false;
 		pressure->period_ms = now_ms + FAIR_PERIOD_MS;
 	}
 }
@@ -394,14 +392,16 @@ static unsigned udp_turn(struct udp_socket *udp)
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct udp_socket *udp = poll->data;
+	uint64_t began_us;
 	int batches = 0;
 
 	worker_enter(udp->worker);
+	began_us = udp->worker->base.now_us;
 	while (batches < BATCHES_A_TURN && udp_turn(udp) == VIGIE_UDP_BATCH) {
 		worker_next_batch(udp->worker);
 		batches++;
 	}
-	pressure_turn(udp, batches == BATCHES_A_TURN);
+	pressure_turn(udp, began_us, batches == BATCHES_A_TURN);
 	worker_leave(udp->worker);
 }
 

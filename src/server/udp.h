@@ -17,9 +17,9 @@ struct udp_socket {
 	int fd;
 	struct pressure {
 		bool on;              /* queries are looked at one by one: their age, and whose they are */
-		bool overflowed;      /* in this period: a turn ended with queries left */
-		uint64_t overflow_ms; /* when last */
-		uint64_t period_ms;   /* when the period ends */
+		uint64_t overflow_ms; /* when a turn ended last with queries left */
+		struct backlog backlog;
+		uint64_t period_ms; /* when the period ends */
 		struct fair fair;
 		struct filter filter; /* clients that have had their share of this period */
 	} pressure;

@@ -156,9 +156,34 @@ static void test_lengths_of_addresses(void **state)
 	assert_true(fair_admit(&fair, one, 4));
 }
 
+/* Half a period of turns that end with queries left is an overflow; a burst is none. */
+static void test_backlogs(void **state)
+{
+	struct backlog backlog = {0};
+	uint64_t now = 1000000;
+
+	for (int turn = 0; turn < 30; turn++, now += 1000)
+		backlog_turn(&backlog, now, now + 1000, turn < 10);
+	assert_false(backlog_end_period(&backlog));
+	/* Between two turns the loop does other things: the queries wait then, too. */
+	for (int turn = 0; turn < 25; turn++, now += 2000)
+		backlog_turn(&backlog, now, now + 1000, true);
+	backlog_turn(&backlog, now, now + 500, false);
+	assert_true(backlog_end_period(&backlog));
+	/* It does not last into the next period when the socket is read empty. */
+	backlog_turn(&backlog, now + 90000, now + 90500, false);
+	assert_false(backlog_end_period(&backlog));
+	/* One that goes on does. */
+	backlog_turn(&backlog, now + 99000, now + 100000, true);
+	assert_false(backlog_end_period(&backlog));
+	backlog_turn(&backlog, now + 199000, now + 200000, true);
+	assert_true(backlog_end_period(&backlog));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_backlogs),
 		cmocka_unit_test(test_a_greedy_client_starves_nobody),
 		cmocka_unit_test(test_equals_are_not_limited),
 		cmocka_unit_test(test_a_single_client_is_not_limited),
