@@ -188,6 +188,14 @@ struct vigie_turn {
 /* An exchanger on a loop, used by that loop's thread only. `turn` may be NULL. NULL when memory is out. */
 struct vigie_exchanger *vigie_exchanger_new(uv_loop_t *loop, const struct vigie_turn *turn);
 
+/* How many questions it has begun to ask upstreams. */
+uint64_t vigie_exchanger_begun(const struct vigie_exchanger *exchanger);
+
+/* From now on it begins so many more at most (SIZE_MAX: any number). Others are refused at once, unless they
+ * are under way already. For a worker with more queries than it can read: those that it can answer by itself
+ * cost far less. */
+void vigie_exchanger_allow(struct vigie_exchanger *exchanger, size_t questions);
+
 /* Ends what is under way with VIGIE_EIO and closes; the memory goes when the loop has closed the handles. */
 void vigie_exchanger_close(struct vigie_exchanger *exchanger);
 

@@ -46,6 +46,8 @@ struct vigie_exchanger {
 	size_t running_count;
 	struct running *spare;
 	size_t spare_count;
+	uint64_t begun;
+	size_t allowed; /* to be begun; SIZE_MAX: any number */
 	size_t waiting_count;
 	struct queue impatient;
 	struct queue patient;
@@ -264,7 +266,7 @@ static struct running *running_new(struct vigie_exchanger *exchanger)
 {
 	struct running *running = exchanger->spare;
 
-	if (exchanger->running_count >= VIGIE_EXCHANGES_MAX)
+	if (exchanger->running_count >= VIGIE_EXCHANGES_MAX || exchanger->allowed == 0)
 		return NULL;
 	if (running) {
 		exchanger->spare = running->next;
@@ -278,6 +280,8 @@ static struct running *running_new(struct vigie_exchanger *exchanger)
 		running->ended = 0;
 		running->exchanger = exchanger;
 	}
+	exchanger->begun++;
+	exchanger->allowed -= exchanger->allowed != SIZE_MAX;
 	memset(&running->exchange, 0, offsetof(struct exchange, attempts));
 	running->previous = NULL;
 	running->next = exchanger->running;
@@ -365,6 +369,7 @@ struct vigie_exchanger *vigie_exchanger_new(uv_loop_t *loop, const struct vigie_
 	exchanger->loop = loop;
 	exchanger->streams.loop = exchanger->doh.loop = loop;
 	exchanger->turn = turn ? *turn : none;
+	exchanger->allowed = SIZE_MAX;
 	exchanger->datagrams = datagrams_new(loop, &exchanger->turn);
 	if (!exchanger->datagrams || uv_async_init(loop, &exchanger->parcels, on_parcels)) {
 		free(exchanger->datagrams);
@@ -376,6 +381,16 @@ struct vigie_exchanger *vigie_exchanger_new(uv_loop_t *loop, const struct vigie_
 	exchanger->handles = 2;
 	pthread_mutex_init(&exchanger->lock, NULL);
 	return exchanger;
+}
+
+uint64_t vigie_exchanger_begun(const struct vigie_exchanger *exchanger)
+{
+	return exchanger->begun;
+}
+
+void vigie_exchanger_allow(struct vigie_exchanger *exchanger, size_t questions)
+{
+	exchanger->allowed = questions;
 }
 
 static void on_exchanger_closed(uv_handle_t *handle)

@@ -12,18 +12,28 @@ void fair_init(struct fair *fair)
 	fair->limit = no_limit;
 }
 
-bool fair_admit(struct fair *fair, const void *address, size_t length)
+/* What is counted of a client in this period. */
+static uint32_t *find(struct fair *fair, const void *address, size_t length)
 {
 	uint8_t key[16 + sizeof(fair->salt)];
-	uint32_t *asked;
 
 	memcpy(key, &fair->salt, sizeof(fair->salt));
 	memcpy(key + sizeof(fair->salt), address, length);
-	asked = &fair->asked[vigie_hash(key, sizeof(fair->salt) + length) % FAIR_BUCKETS];
-	if (++*asked > fair->limit)
+	return &fair->asked[vigie_hash(key, sizeof(fair->salt) + length) % FAIR_BUCKETS];
+}
+
+bool fair_admit(struct fair *fair, const void *address, size_t length)
+{
+	if (++*find(fair, address, length) > fair->limit)
 		return false;
 	fair->served++;
 	return true;
+}
+
+void fair_charge(struct fair *fair, const void *address, size_t length, uint32_t cost)
+{
+	*find(fair, address, length) += cost;
+	fair->served += cost;
 }
 
 static uint32_t find_most(const struct fair *fair, uint32_t *clients)

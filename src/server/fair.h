@@ -32,6 +32,9 @@ void fair_init(struct fair *fair);
 /* Whether a query of this client is to be answered. `address` is `length` bytes, at most 16. */
 bool fair_admit(struct fair *fair, const void *address, size_t length);
 
+/* A query of this client that was let through cost as much as so many more. */
+void fair_charge(struct fair *fair, const void *address, size_t length, uint32_t cost);
+
 /* A period ends. `overflowed`: the socket was never read empty in it, or not for long. */
 void fair_end_period(struct fair *fair, bool overflowed);
 

@@ -7,10 +7,14 @@
 #include <unistd.h>
 
 #include "flight.h"
+#include "vigie/forward.h"
 
 enum {
 	AHEAD_LEAST = 8,          /* queries of a batch that are worth looking ahead at */
 	BATCHES_A_TURN = 8,       /* then the loop's other sockets have their turn */
+	MISSES_A_TURN = 256,      /* the same: each costs as much as many queries that are answered here */
+	MISSES_BEHIND = 64,       /* of a turn while there are more queries than are read: the others fail */
+	MISS_COST = 8,            /* what one counts as beside those */
 	PRESSURE_HOLD_MS = 10000, /* how long queries are looked at after the last overflow */
 	LATE = 32,                /* answers of resumed queries that are sent together */
 	PADDING = 64 /* bytes that keep the beginnings of packets out of the same sets of the CPU's cache */
@@ -288,15 +292,22 @@ static uint64_t read_stamp(struct msghdr *header, uint64_t otherwise)
 	return otherwise;
 }
 
+/* The bytes that tell a client from others. */
+static const void *client_bytes(const union address *client, size_t *length)
+{
+	bool v4 = client->any.sa_family == AF_INET;
+
+	*length = v4 ? sizeof(client->v4.sin_addr) : sizeof(client->v6.sin6_addr);
+	return v4 ? (const void *)&client->v4.sin_addr : client->v6.sin6_addr.s6_addr;
+}
+
 /* Whether a packet is to be dropped: its client has given up, or has had more than its share. */
 static __attribute__((noinline)) bool pressure_drops(struct udp_socket *udp, struct msghdr *packet,
 						     uint64_t wall_ms)
 {
-	const union address *client = packet->msg_name;
 	uint64_t stamp = read_stamp(packet, wall_ms);
-	bool v4 = client->any.sa_family == AF_INET;
-	const uint8_t *address = v4 ? (const uint8_t *)&client->v4.sin_addr : client->v6.sin6_addr.s6_addr;
-	size_t length = v4 ? sizeof(client->v4.sin_addr) : sizeof(client->v6.sin6_addr);
+	size_t length;
+	const uint8_t *address = client_bytes(packet->msg_name, &length);
 
 	if (wall_ms > stamp && wall_ms - stamp > VIGIE_UDP_AGE_MAX_MS) {
 		udp->worker->counters.udp_stale++;
@@ -308,6 +319,19 @@ static __attribute__((noinline)) bool pressure_drops(struct udp_socket *udp, str
 		return true;
 	}
 	return false;
+}
+
+/* Who asks for what others must be asked for has less of the rest. `begun`: exchanges before the query. */
+static __attribute__((noinline)) void pressure_charge(struct udp_socket *udp, const union address *client,
+						      uint64_t *begun)
+{
+	uint64_t now = vigie_exchanger_begun(udp->worker->base.exchanger);
+	size_t length;
+	const void *address = client_bytes(client, &length);
+
+	if (now != *begun)
+		fair_charge(&udp->pressure.fair, address, length, MISS_COST);
+	*begun = now;
 }
 
 static uint64_t read_wall_ms(void)
@@ -348,6 +372,7 @@ static unsigned udp_turn(struct udp_socket *udp)
 	const struct link *ahead;
 	bool pressed = udp->pressure.on;
 	uint64_t wall_ms = pressed ? read_wall_ms() : 0;
+	uint64_t begun = vigie_exchanger_begun(udp->worker->base.exchanger);
 
 	if (packets <= 0)
 		return 0; /* empty, or an error that a client's ICMP caused: the next read goes on */
@@ -373,6 +398,8 @@ static unsigned udp_turn(struct udp_socket *udp)
 			read_local(&flight->origin.local, query);
 		answer->msg_iov->iov_len = flight_answer(flight, VIGIE_CHANNEL_UDP, query->msg_iov->iov_base,
 							 in->msg_len, answer->msg_iov->iov_base);
+		if (pressed)
+			pressure_charge(udp, query->msg_name, &begun);
 		if (answer->msg_iov->iov_len > 0) {
 			answer->msg_name = query->msg_name;
 			answer->msg_namelen = query->msg_namelen;
@@ -389,19 +416,36 @@ static unsigned udp_turn(struct udp_socket *udp)
 	return (unsigned)packets;
 }
 
+/* Reads until the socket is empty, or it is others' turn. Returns whether it is not empty, and has not been
+ * for longer than a turn. */
+static bool read_batches(struct udp_socket *udp)
+{
+	struct vigie_exchanger *exchanger = udp->worker->base.exchanger;
+	uint64_t last = vigie_exchanger_begun(exchanger) + MISSES_A_TURN;
+
+	for (int i = 0; i < BATCHES_A_TURN && vigie_exchanger_begun(exchanger) < last; i++) {
+		if (udp_turn(udp) < VIGIE_UDP_BATCH) {
+			udp->full_batches = 0;
+			return false;
+		}
+		udp->full_batches++;
+		worker_next_batch(udp->worker);
+	}
+	return udp->full_batches >= BATCHES_A_TURN;
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct udp_socket *udp = poll->data;
+	struct vigie_exchanger *exchanger = udp->worker->base.exchanger;
 	uint64_t began_us;
-	int batches = 0;
 
 	worker_enter(udp->worker);
 	began_us = udp->worker->base.now_us;
-	while (batches < BATCHES_A_TURN && udp_turn(udp) == VIGIE_UDP_BATCH) {
-		worker_next_batch(udp->worker);
-		batches++;
-	}
-	pressure_turn(udp, began_us, batches == BATCHES_A_TURN);
+	if (udp->pressure.backlog.since_us > 0)
+		vigie_exchanger_allow(exchanger, MISSES_BEHIND);
+	pressure_turn(udp, began_us, read_batches(udp));
+	vigie_exchanger_allow(exchanger, SIZE_MAX);
 	worker_leave(udp->worker);
 }
 

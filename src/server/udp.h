@@ -15,6 +15,7 @@ struct udp_socket {
 	const struct listener *listener;
 	uv_poll_t poll; /* from udp_attach on */
 	int fd;
+	unsigned full_batches; /* read since it was empty */
 	struct pressure {
 		bool on;              /* queries are looked at one by one: their age, and whose they are */
 		uint64_t overflow_ms; /* when a turn ended last with queries left */

@@ -1,5 +1,6 @@
 """More queries than can be answered. Where a full socket is enough it is filled while vigie is stopped, so that nothing
 depends on how fast the machine is."""
+import itertools
 import re
 import signal
 import socket
@@ -25,6 +26,7 @@ COREFILE = """.:PORT {
 FLOOD = 600       # more than the 512 that are read at once
 SEGMENTS = 20     # queries of one message
 UDP_SEGMENT = 103 # <linux/udp.h>
+SERIAL = itertools.count()
 AGE = 0.25        # seconds; VIGIE_UDP_AGE_MAX_MS
 NAME = "web.default.svc.cluster.local"
 
@@ -59,6 +61,16 @@ class Client:
         for _ in range(count):
             self.socket.send(self.query)
 
+    def send_misses(self, count: int) -> None:
+        """Names that nobody asked for before."""
+        for _ in range(count):
+            self.socket.send(dns.message.make_query(f"{next(SERIAL)}.example.com", "A", use_edns=True).to_wire())
+
+    def refused(self, expected: int) -> int:
+        """Of so many answers those that say that there are too many questions."""
+        self.socket.settimeout(10)
+        return sum(b"too many questions under way" in self.socket.recv(512) for _ in range(expected))
+
     def received(self, expected: int) -> int:
         """Answers so far: as many as expected, or fewer when one second brings no more."""
         self.socket.settimeout(1)
@@ -77,12 +89,13 @@ def stands_still(pid: int) -> bool:
     return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in Path(f"/proc/{pid}/task").glob("*/stat"))
 
 
-def flood(vigie, *sends: tuple[Client, int], wait: float = 0) -> None:
+def flood(vigie, *sends: tuple[Client, int], wait: float = 0, then=lambda: None) -> None:
     """What the clients send while vigie stands still."""
     vigie.process.send_signal(signal.SIGSTOP)
     wait_for(lambda: stands_still(vigie.process.pid), "vigie to stand still")
     for client, count in sends:
         client.send(count)
+    then()
     time.sleep(wait)
     vigie.process.send_signal(signal.SIGCONT)
 
@@ -151,3 +164,20 @@ def test_bursts_are_no_overflow(vigie):
             client.send(200)
         assert [client.received(200) for client in clients] == [200] * 10
     assert shed(vigie, "unfair") == 0
+
+
+def test_misses_make_way(start, snapshot):
+    """While there are more queries than are read, a part of those that must be asked upstream fail at once, and so keep
+    nobody waiting who asks for a name of the cluster."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        vigie = start(COREFILE.replace("SNAPSHOT", str(snapshot)).replace("BIND", "bind 127.0.0.1").replace("METRICS", str(free_port()))
+                      .replace("\n}\n", f"\n    forward . 127.0.0.1:{silent.getsockname()[1]} {{\n max_fails 0\n }}\n}}\n"))
+        misses, hits = [Client(vigie, f"127.0.0.{last}") for last in (2, 3, 4, 5)], Client(vigie, "127.0.0.6")
+        # All at once are no matter where they are few enough.
+        flood(vigie, then=lambda: misses[0].send_misses(400))
+        assert misses[0].refused(400) == 0
+        # Two turns begin what they read. It takes them to see that the socket is not read empty.
+        flood(vigie, then=lambda: [*(client.send_misses(500) for client in misses), hits.send(100)])
+        assert hits.received(100) == 100
+        assert 0 < sum(client.refused(500) for client in misses) <= 2000 - 512

@@ -156,6 +156,33 @@ static void test_lengths_of_addresses(void **state)
 	assert_true(fair_admit(&fair, one, 4));
 }
 
+/* Who asks less often but for what costs more is the greedy one: it is limited, and those are not that only
+ * ask often. */
+static void test_costs_count(void **state)
+{
+	const uint8_t costly[4] = {1};
+	const uint8_t cheap[4] = {2};
+	const uint8_t third[4] = {3};
+	struct fair fair;
+	unsigned admitted[2] = {0};
+
+	fair_init(&fair);
+	for (int period = 0; period < 20; period++) {
+		admitted[0] = admitted[1] = 0;
+		for (int i = 0; i < 1000; i++) {
+			admitted[0] += fair_admit(&fair, cheap, 4);
+			fair_admit(&fair, third, 4);
+			if (i % 2 == 0 && fair_admit(&fair, costly, 4)) {
+				admitted[1]++;
+				fair_charge(&fair, costly, 4, 20);
+			}
+		}
+		fair_end_period(&fair, true);
+	}
+	assert_int_equal(admitted[0], 1000);
+	assert_true(admitted[1] < 500);
+}
+
 /* Half a period of turns that end with queries left is an overflow; a burst is none. */
 static void test_backlogs(void **state)
 {
@@ -184,6 +211,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_backlogs),
+		cmocka_unit_test(test_costs_count),
 		cmocka_unit_test(test_a_greedy_client_starves_nobody),
 		cmocka_unit_test(test_equals_are_not_limited),
 		cmocka_unit_test(test_a_single_client_is_not_limited),
