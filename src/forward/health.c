@@ -1,5 +1,7 @@
 #include "health.h"
 
+#include "vigie/clock.h"
+
 enum {
 	SHARE = 1024,         /* of `truncated` */
 	TRUNCATED_MOST = 512, /* half of the replies */
@@ -64,6 +66,7 @@ bool health_replied(struct health *health, uint64_t now_us, uint64_t rtt_us)
 	health->lost = 0;
 	health->good_us = now_us;
 	health->open = health->suspected = false;
+	health->silent_us = 0;
 	pthread_mutex_unlock(&health->lock);
 	return closes;
 }
@@ -77,6 +80,8 @@ static bool count_loss(struct health *health, uint64_t now_us, uint64_t sent_us,
 	/* What was sent before the last reply tells of a lost packet, not of a lost upstream. */
 	if (sent_us >= health->good_us && health->lost < UINT32_MAX && health->lost++ == 0)
 		health->lost_us = sent_us;
+	if (most > 0 && health->lost == most)
+		health->silent_us = now_us + HEALTH_TRY_US;
 	if (most > 0 && !health->open && !health->suspected && health->lost >= most &&
 	    now_us - health->lost_us >= silence)
 		health->suspected = suspected = true;
@@ -94,6 +99,19 @@ bool health_overtaken(struct health *health, uint64_t now_us, uint64_t sent_us, 
 {
 	return now_us - sent_us >= HEALTH_HEDGE_MIN_US &&
 	       count_loss(health, now_us, sent_us, most, HEALTH_SILENCE_LAST_US);
+}
+
+enum health_voice health_voice(struct health *health)
+{
+	uint64_t until = health->silent_us;
+	uint64_t now;
+
+	if (until == 0)
+		return HEALTH_HEARD;
+	now = vigie_clock_us();
+	if (now >= until && atomic_compare_exchange_strong(&health->silent_us, &until, now + HEALTH_TRY_US))
+		return HEALTH_TRY;
+	return HEALTH_SILENT;
 }
 
 bool health_probe_failed(struct health *health, uint64_t sent_us)

@@ -13,6 +13,7 @@ enum {
 	HEALTH_TIMEOUT_FIRST_US = 250000, /* while no reply has been timed */
 	HEALTH_TIMEOUT_MIN_US = 20000,    /* what a timeout leaves above the mean round trip at least */
 	HEALTH_TIMEOUT_MAX_US = 800000,
+	HEALTH_TRY_US = 100000,           /* one query in this time goes to an upstream that is silent */
 	HEALTH_HEDGE_MIN_US = 10000,      /* the same before another upstream is asked beside it */
 	HEALTH_SILENCE_US = 200000,       /* nobody is suspected for so long after the first loss */
 	HEALTH_SILENCE_LAST_US = 1000000, /* the same when all other upstreams are given up, or were faster */
@@ -28,6 +29,7 @@ struct health {
 	_Atomic uint32_t hedge_us;    /* after which this one would have answered: at most timeout_us */
 	atomic_bool open;             /* given up: only probes are sent */
 	atomic_bool suspected;        /* a probe is to find out */
+	_Atomic uint64_t silent_us;   /* others are asked first until then; 0: no need */
 	_Atomic uint64_t caseless_us; /* until then: 0x20 is not used */
 	_Atomic uint64_t plain_us;    /* until then: EDNS is not used */
 	_Atomic uint64_t tcp_us;      /* until then: TCP first */
@@ -53,6 +55,17 @@ bool health_lost(struct health *health, uint64_t now_us, uint64_t sent_us, unsig
 /* Another upstream's reply came first to a question that was put to this one at `sent_us`: the same, but it
  * takes a second's silence, because one that is only slow looks like this, too. */
 bool health_overtaken(struct health *health, uint64_t now_us, uint64_t sent_us, unsigned most);
+
+enum health_voice {
+	HEALTH_HEARD,
+	HEALTH_SILENT, /* it has lost as many in a row as make it suspected, whatever time that took */
+	HEALTH_TRY     /* the same, but it is time to see whether it still is; said to one that asks */
+};
+
+/* Whether others should be asked first: else each question that is put to a silent one waits for another's
+ * answer.
+ */
+enum health_voice health_voice(struct health *health);
 
 /* A probe that was sent at `sent_us` has had no reply: the breaker of one that is suspected opens. True when
  * it does. */

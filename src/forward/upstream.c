@@ -324,23 +324,42 @@ static size_t choose_random(const struct upstream_set *set, const size_t *from, 
 	return from[0]; /* the times changed meanwhile */
 }
 
-size_t upstream_set_choose(const struct upstream_set *set, const unsigned *asked, unsigned turn)
+/* Of the members that may be asked those that were asked least, and of them those that are not silent, in the
+ * policy's order; or one that is to be tried. */
+static size_t find_candidates(const struct upstream_set *set, const unsigned *asked, unsigned turn,
+			      size_t *from)
 {
-	size_t from[VIGIE_UPSTREAMS_MAX];
 	unsigned least = UINT32_MAX;
+	bool silent = true;
 	size_t count = 0;
 
-	/* In the policy's order. */
 	for (size_t k = 0; k < set->count; k++) {
 		size_t i = (k + turn) % set->count;
+		enum health_voice voice;
 
 		if (!is_up(set, i) || asked[i] > least)
 			continue;
-		if (asked[i] < least)
+		voice = health_voice(&set->list[i]->health);
+		if (voice == HEALTH_TRY) {
+			from[0] = i;
+			return 1;
+		}
+		if (asked[i] == least && voice == HEALTH_SILENT && !silent)
+			continue;
+		if (asked[i] < least || (voice == HEALTH_SILENT) != silent)
 			count = 0;
 		least = asked[i];
+		silent = voice == HEALTH_SILENT;
 		from[count++] = i;
 	}
+	return count;
+}
+
+size_t upstream_set_choose(const struct upstream_set *set, const unsigned *asked, unsigned turn)
+{
+	size_t from[VIGIE_UPSTREAMS_MAX];
+	size_t count = find_candidates(set, asked, turn, from);
+
 	if (count == 0)
 		return set->count;
 	return set->group->options.policy == VIGIE_POLICY_RANDOM ? choose_random(set, from, count) : from[0];

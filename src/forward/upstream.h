@@ -81,8 +81,8 @@ void upstream_set_release(struct upstream_set *set);
 bool upstream_set_up(const struct upstream_set *set, size_t but);
 
 /* The upstream to ask next, when `asked[i]` queries went to number i already: of those that are up and were
- * asked least, the one that the policy says; `turn` is the policy's place in the list. `count` when none is
- * up. */
+ * asked least, silent ones last, the one that the policy says; `turn` is the policy's place in the list.
+ * `count` when none is up. */
 size_t upstream_set_choose(const struct upstream_set *set, const unsigned *asked, unsigned turn);
 
 /* A question earns the group a retry; a retry takes one. False: none is left. */

@@ -37,6 +37,7 @@ MUTANTS = [
     ("forward/exchange.c", "!upstreams_spend(exchange->set->group)", "false", "exchange", "test_retries_have_a_budget"),
     ("forward/health.c", "health->suspected = suspected = true;", "health->open = suspected = true;", "exchange",
      "test_a_question_without_answer_gives_nobody_up"),
+    ("forward/health.c", "if (most > 0 && health->lost == most)", "if (0)", "exchange", "test_a_silent_one_is_spared"),
     ("forward/health.c", "health->open = opens = true;", "opens = true;", "exchange", "test_the_breaker"),
     ("forward/exchange.c", "		health_truncated(health", "		(void)(health", "exchange", "test_truncated_is_asked_by_tcp"),
     # What HTTP says of a message.

@@ -145,6 +145,48 @@ static void test_the_breaker(void **state)
 	assert_false(sim_ask(group, &result));
 }
 
+/* Questions, one each millisecond. The longest of them is returned. */
+static uint64_t ask_for_ms(unsigned ms)
+{
+	enum { MOST = 200 };
+	static struct sim_result results[MOST];
+	uint64_t longest = 0;
+
+	assert_true(ms <= MOST);
+	for (unsigned i = 0; i < ms; i++) {
+		assert_true(sim_start(group, &results[i]));
+		sim_run(sim_now_ms() + 1);
+	}
+	sim_run(sim_now_ms() + 1000);
+	for (unsigned i = 0; i < ms; i++) {
+		assert_true(results[i].done && results[i].status == VIGIE_OK);
+		if (results[i].took_ms > longest)
+			longest = results[i].took_ms;
+	}
+	return longest;
+}
+
+/* Before the breaker opens: questions are put to others first as soon as some were lost, but for one now and
+ * then, whose reply ends that. */
+static void test_a_silent_one_is_spared(void **state)
+{
+	begin(2);
+	warm_up();
+	sim_upstreams[1].dead = true;
+	sim_upstreams[0].udp = sim_upstreams[1].udp = 0;
+	assert_true(ask_for_ms(150) <= 70);
+	assert_false(sim_upstream(group, 1)->health.open);
+	assert_true(sim_upstreams[1].udp > 5 &&
+		    sim_upstreams[1].udp < 45); /* half of the first 40, and tries */
+	sim_upstreams[1].dead = false;
+	sim_upstreams[1].udp = 0;
+	ask_for_ms(30); /* somebody tries */
+	assert_true(sim_upstreams[1].udp > 0);
+	sim_upstreams[1].udp = 0;
+	ask_for_ms(100);
+	assert_true(sim_upstreams[1].udp > 20);
+}
+
 /* One that is asked first and whose questions are all taken over by a faster one before its own time-out: it
  * is found out when it is dead, and kept when it is just slower. */
 static void test_one_that_is_always_overtaken(void **state)
@@ -161,8 +203,8 @@ static void test_one_that_is_always_overtaken(void **state)
 	}
 	assert_false(sim_upstream(group, 0)->health.open);
 	sim_upstreams[0].dead = true;
-	for (int i = 0; i < 400; i++)
-		ask();
+	for (int i = 0; i < 4000 && !sim_upstream(group, 0)->health.open; i++)
+		ask(); /* most of them are put to the second one at once: it is silent */
 	assert_true(sim_upstream(group, 0)->health.open);
 	sim_upstreams[0].rtt_ms = sim_upstreams[1].rtt_ms = 20;
 }
@@ -412,6 +454,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_retries_have_a_budget, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_breaker, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_hedge, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_silent_one_is_spared, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_that_is_always_overtaken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_question_without_answer_gives_nobody_up, setup,
 						teardown),
