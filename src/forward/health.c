@@ -21,10 +21,11 @@ void health_fini(struct health *health)
 	pthread_mutex_destroy(&health->lock);
 }
 
-/* The mean, and what replies deviate from it: `least` at least. */
-static uint32_t patience(int64_t mean, int64_t variation, int64_t least)
+/* The mean, and what replies deviate from it: `least` at least, `most` at most. */
+static uint32_t patience(int64_t mean, int64_t variation, int64_t least, int64_t most)
 {
-	int64_t us = mean + (4 * variation > least ? 4 * variation : least);
+	int64_t slack = 4 * variation < most ? 4 * variation : most;
+	int64_t us = mean + (slack > least ? slack : least);
 
 	return (uint32_t)(us < HEALTH_TIMEOUT_MAX_US ? us : HEALTH_TIMEOUT_MAX_US);
 }
@@ -48,8 +49,9 @@ static void measure(struct health *health, uint64_t rtt)
 	}
 	health->srtt_us = (uint32_t)mean;
 	health->variation_us = (uint32_t)variation;
-	health->timeout_us = patience(mean, variation, HEALTH_TIMEOUT_MIN_US);
-	health->hedge_us = patience(mean, variation, HEALTH_HEDGE_MIN_US);
+	health->timeout_us = patience(mean, variation, HEALTH_TIMEOUT_MIN_US, INT32_MAX);
+	/* What is late may still come, so asking another one counts as no loss and need not be so sure. */
+	health->hedge_us = patience(mean, variation, HEALTH_HEDGE_MIN_US, mean / 2);
 }
 
 bool health_replied(struct health *health, uint64_t now_us, uint64_t rtt_us)

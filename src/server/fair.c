@@ -4,6 +4,10 @@
 
 #include "vigie/hash.h"
 
+enum {
+	LONG_US = FAIR_PERIOD_MS * 1000 / 2 /* what takes longer is no burst */
+};
+
 static const uint32_t no_limit = UINT32_MAX;
 
 void fair_init(struct fair *fair)
@@ -73,16 +77,23 @@ void fair_end_period(struct fair *fair, bool overflowed)
 
 void backlog_turn(struct backlog *backlog, uint64_t began_us, uint64_t now_us, bool full)
 {
-	if (backlog->since_us > 0)
+	if (backlog->first_us == 0 && full)
+		backlog->first_us = backlog->since_us = began_us;
+	if (backlog->first_us > 0)
 		backlog->total_us += now_us - backlog->since_us;
-	else if (full)
-		backlog->total_us += now_us - began_us;
-	backlog->since_us = full ? now_us : 0;
+	backlog->since_us = now_us;
+	if (!full)
+		backlog->first_us = 0;
+}
+
+bool backlog_lasts(const struct backlog *backlog)
+{
+	return backlog->first_us > 0 && backlog->since_us - backlog->first_us >= LONG_US;
 }
 
 bool backlog_end_period(struct backlog *backlog)
 {
-	bool overflowed = backlog->total_us >= FAIR_PERIOD_MS * 1000 / 2;
+	bool overflowed = backlog->total_us >= LONG_US;
 
 	backlog->total_us = 0;
 	return overflowed;

@@ -41,12 +41,16 @@ void fair_end_period(struct fair *fair, bool overflowed);
 /* How long there were more queries in a socket than a turn reads. That there are for a moment tells of a
  * burst, or of a worker that had to wait for its CPU, not of a client that asks for too much. */
 struct backlog {
-	uint64_t since_us; /* 0: there are none */
-	uint64_t total_us; /* in this period, up to then */
+	uint64_t first_us; /* since when; 0: there are none */
+	uint64_t since_us; /* up to when that is in the total */
+	uint64_t total_us; /* in this period */
 };
 
 /* A turn from `began_us` to `now_us` has ended; `full`: with queries left. */
 void backlog_turn(struct backlog *backlog, uint64_t began_us, uint64_t now_us, bool full);
+
+/* Whether it has been so for as long as half a period. */
+bool backlog_lasts(const struct backlog *backlog);
 
 /* A period ends: whether it was so for half of it. */
 bool backlog_end_period(struct backlog *backlog);

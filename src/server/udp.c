@@ -13,7 +13,7 @@ enum {
 	AHEAD_LEAST = 8,          /* queries of a batch that are worth looking ahead at */
 	BATCHES_A_TURN = 8,       /* then the loop's other sockets have their turn */
 	MISSES_A_TURN = 256,      /* the same: each costs as much as many queries that are answered here */
-	MISSES_BEHIND = 64,       /* of a turn while there are more queries than are read: the others fail */
+	MISSES_BEHIND = 64,       /* of a turn when more come than are read for long: the others fail */
 	MISS_COST = 8,            /* what one counts as beside those */
 	PRESSURE_HOLD_MS = 10000, /* how long queries are looked at after the last overflow */
 	LATE = 32,                /* answers of resumed queries that are sent together */
@@ -442,7 +442,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 	worker_enter(udp->worker);
 	began_us = udp->worker->base.now_us;
-	if (udp->pressure.backlog.since_us > 0)
+	if (backlog_lasts(&udp->pressure.backlog))
 		vigie_exchanger_allow(exchanger, MISSES_BEHIND);
 	pressure_turn(udp, began_us, read_batches(udp));
 	vigie_exchanger_allow(exchanger, SIZE_MAX);

@@ -40,11 +40,15 @@ def vigie(request, start, snapshot):
     return vigie
 
 
-def shed(vigie, reason: str) -> int:
+def metric(vigie, sample: str) -> int:
     with socket.create_connection(("127.0.0.1", vigie.metrics)) as sock:
         sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         text = b"".join(iter(lambda: sock.recv(65536), b"")).decode()
-    return int(float(re.search(rf'vigie_udp_queries_shed_total{{reason="{reason}"}} (\S+)', text)[1]))
+    return int(float(re.search(rf"^{sample} (\S+)", text, re.MULTILINE)[1]))
+
+
+def shed(vigie, reason: str) -> int:
+    return metric(vigie, f'vigie_udp_queries_shed_total{{reason="{reason}"}}')
 
 
 class Client:
@@ -60,11 +64,6 @@ class Client:
     def send(self, count: int) -> None:
         for _ in range(count):
             self.socket.send(self.query)
-
-    def send_misses(self, count: int) -> None:
-        """Names that nobody asked for before."""
-        for _ in range(count):
-            self.socket.send(dns.message.make_query(f"{next(SERIAL)}.example.com", "A", use_edns=True).to_wire())
 
     def refused(self) -> int:
         """Of the answers so far those that say that there are too many questions."""
@@ -171,24 +170,36 @@ def test_bursts_are_no_overflow(vigie):
     assert shed(vigie, "unfair") == 0
 
 
+def new_names(count: int) -> list[bytes]:
+    return [dns.message.make_query(f"{next(SERIAL)}.example.com", "A", use_edns=True).to_wire() for _ in range(count)]
+
+
 def test_misses_make_way(start, snapshot):
     """While there are more queries than are read, a part of those that must be asked upstream fail at once, and so keep
     nobody waiting who asks for a name of the cluster."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
-        vigie = start(COREFILE.replace("SNAPSHOT", str(snapshot)).replace("BIND", "bind 127.0.0.1").replace("METRICS", str(free_port()))
+        vigie = start(COREFILE.replace("SNAPSHOT", str(snapshot)).replace("BIND", "bind 127.0.0.1").replace("METRICS", str(metrics := free_port()))
                       .replace("\n}\n", f"\n    forward . 127.0.0.1:{silent.getsockname()[1]} {{\n max_fails 0\n }}\n}}\n"))
+        vigie.metrics = metrics
         misses, hits = [Client(vigie, f"127.0.0.{last}") for last in (2, 3, 4, 5)], Client(vigie, "127.0.0.6")
-        # All at once are no matter where they are few enough.
-        flood(vigie, then=lambda: misses[0].send_misses(400))
-        assert misses[0].refused() == 0
 
-        # Two turns begin what they read. It takes them to see that the socket is not read empty.
+        def send(packets: list[bytes]) -> None:
+            for number, packet in enumerate(packets):
+                misses[number % len(misses)].socket.send(packet)
+            hits.send(100)
+
         def made_way() -> bool:
-            flood(vigie, then=lambda: [*(client.send_misses(500) for client in misses), hits.send(100)])
+            """Fewer than may be under way in all; answering them takes longer than a burst may."""
+            wait_for(lambda: metric(vigie, "vigie_forward_inflight") == 0, "exchanges to end", patience=60)
+            packets = new_names(3900)
+            flood(vigie, then=lambda: send(packets))
             answered = hits.received(100)
             refused = sum(client.refused() for client in misses)
-            assert refused <= 2000 - 512
+            assert refused <= len(packets) - 512
             return answered == 100 and refused > 0
 
+        packets = new_names(900)
+        flood(vigie, then=lambda: send(packets))
+        assert hits.received(100) == 100 and [client.refused() for client in misses] == [0] * 4, "a burst is no matter"
         wait_for(made_way, "misses to make way for hits", patience=60)

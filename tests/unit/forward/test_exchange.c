@@ -145,6 +145,23 @@ static void test_the_breaker(void **state)
 	assert_false(sim_ask(group, &result));
 }
 
+/* Round trips that differ much make the time-out long, but not the hedge: nobody waits for half a round trip
+ * more while another upstream could answer. */
+static void test_the_hedge_on_a_rough_path(void **state)
+{
+	const struct health *health;
+
+	begin(1);
+	for (int i = 0; i < 100; i++) {
+		sim_upstreams[0].rtt_ms = i % 2 ? 20 : 60;
+		ask();
+	}
+	health = &sim_upstream(group, 0)->health;
+	assert_true(health->timeout_us > health->srtt_us * 2);
+	assert_true(health->hedge_us <= health->srtt_us + health->srtt_us / 2);
+	sim_upstreams[0].rtt_ms = 20;
+}
+
 /* Questions, one each millisecond. The longest of them is returned. */
 static uint64_t ask_for_ms(unsigned ms)
 {
@@ -454,6 +471,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_retries_have_a_budget, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_breaker, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_hedge, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_hedge_on_a_rough_path, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_silent_one_is_spared, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_that_is_always_overtaken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_question_without_answer_gives_nobody_up, setup,

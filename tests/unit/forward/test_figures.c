@@ -174,7 +174,7 @@ static void test_tc_on_every_reply(void **state)
 /* Whatever upstreams do: no question costs more than six packets, three to one upstream by one transport. */
 static void test_amplification(void **state)
 {
-	enum { PLANS = 20000 };
+	enum { PLANS = 20000, FEW = 4 };
 	unsigned long sum = 0;
 
 	for (unsigned plan = 0; plan < PLANS; plan++) {
@@ -182,6 +182,7 @@ static void test_amplification(void **state)
 
 		if (plan % 4 == 0) { /* the breakers begin closed */
 			sim_free(group);
+			options.attempts = plan % 16 == 0 ? FEW : VIGIE_ATTEMPTS_MAX;
 			group = sim_new(2, &options);
 			sim_pass(plan);
 		}
@@ -204,7 +205,7 @@ static void test_amplification(void **state)
 		if (!sim_ask(group, &result))
 			continue;
 		sum += packets();
-		assert_true(packets() <= VIGIE_ATTEMPTS_MAX);
+		assert_true(packets() <= options.attempts);
 		for (size_t i = 0; i < 2; i++) {
 			assert_true(sim_upstreams[i].udp <= VIGIE_ATTEMPTS_UPSTREAM);
 			assert_true(sim_upstreams[i].tcp <= VIGIE_ATTEMPTS_UPSTREAM);

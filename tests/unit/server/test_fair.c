@@ -193,9 +193,13 @@ static void test_backlogs(void **state)
 		backlog_turn(&backlog, now, now + 1000, turn < 10);
 	assert_false(backlog_end_period(&backlog));
 	/* Between two turns the loop does other things: the queries wait then, too. */
-	for (int turn = 0; turn < 25; turn++, now += 2000)
+	for (int turn = 0; turn < 26; turn++, now += 2000) {
+		assert_false(backlog_lasts(&backlog));
 		backlog_turn(&backlog, now, now + 1000, true);
+	}
+	assert_true(backlog_lasts(&backlog));
 	backlog_turn(&backlog, now, now + 500, false);
+	assert_false(backlog_lasts(&backlog));
 	assert_true(backlog_end_period(&backlog));
 	/* It does not last into the next period when the socket is read empty. */
 	backlog_turn(&backlog, now + 90000, now + 90500, false);
