@@ -185,7 +185,8 @@ static uint64_t patience(const struct exchange *exchange, uint64_t timeout)
 	for (size_t i = 0; i < set->count; i++) {
 		const struct health *health = &set->list[i]->health;
 
-		if (exchange->asked[i] == 0 && !health->open && health->hedge_us < timeout)
+		if (exchange->asked[i] == 0 && !health->open && health->silent_us == 0 &&
+		    health->hedge_us < timeout)
 			timeout = health->hedge_us;
 	}
 	return timeout;

@@ -324,32 +324,28 @@ static size_t choose_random(const struct upstream_set *set, const size_t *from, 
 	return from[0]; /* the times changed meanwhile */
 }
 
-/* Of the members that may be asked those that were asked least, and of them those that are not silent, in the
- * policy's order; or one that is to be tried. */
+/* Of the members that may be asked those that were asked least, in the policy's order; one that is silent
+ * comes behind the others, even if they were asked once more. Or one that is to be tried. */
 static size_t find_candidates(const struct upstream_set *set, const unsigned *asked, unsigned turn,
 			      size_t *from)
 {
 	unsigned least = UINT32_MAX;
-	bool silent = true;
 	size_t count = 0;
 
 	for (size_t k = 0; k < set->count; k++) {
 		size_t i = (k + turn) % set->count;
-		enum health_voice voice;
+		enum health_voice voice = is_up(set, i) ? health_voice(&set->list[i]->health) : HEALTH_SILENT;
+		unsigned place = 2 * asked[i] + (voice == HEALTH_SILENT ? 3 : 0);
 
-		if (!is_up(set, i) || asked[i] > least)
-			continue;
-		voice = health_voice(&set->list[i]->health);
-		if (voice == HEALTH_TRY) {
+		if (voice == HEALTH_TRY && asked[i] == 0) {
 			from[0] = i;
 			return 1;
 		}
-		if (asked[i] == least && voice == HEALTH_SILENT && !silent)
+		if (!is_up(set, i) || place > least)
 			continue;
-		if (asked[i] < least || (voice == HEALTH_SILENT) != silent)
+		if (place < least)
 			count = 0;
-		least = asked[i];
-		silent = voice == HEALTH_SILENT;
+		least = place;
 		from[count++] = i;
 	}
 	return count;

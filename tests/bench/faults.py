@@ -139,6 +139,16 @@ def stalls(vigie) -> Figure:
     return Figure(f"turns of a loop of more than {STALL_SECONDS * 1000:g} ms", long, most=0, timed=True)
 
 
+def machine_gaps(seconds: float = 1) -> list[Figure]:
+    """What the machine does to a loop that does nothing, on the server's CPU and while that has nothing to do."""
+    spin = ("import os, sys, time; os.sched_setaffinity(0, {0}); end = time.perf_counter() + float(sys.argv[1]); last = time.perf_counter(); gaps = []\n"
+            "while last < end: now = time.perf_counter(); gap = now - last; last = now; gap > 0.001 and gaps.append(gap)\n"
+            "print(sum(gap > float(sys.argv[2]) for gap in gaps), 1000 * max(gaps, default=0))")
+    out = subprocess.run([sys.executable, "-c", spin, str(seconds), str(STALL_SECONDS)], capture_output=True, text=True, check=True).stdout.split()
+    return [Figure(f"for comparison: gaps of more than {STALL_SECONDS * 1000:g} ms of an empty loop on the server's CPU, in {seconds:g} s", float(out[0])),
+            Figure("for comparison: the longest of its gaps, ms", float(out[1]))]
+
+
 def leaks(bench: Bench) -> list[Figure]:
     """Names of the cluster, its reverse range and a stub domain that reach the default upstreams, while those fail in
     turns, one of them truncates, and the stub's own is dead."""
@@ -163,6 +173,8 @@ def leaks(bench: Bench) -> list[Figure]:
         run = result_of(generator)
         counts = [first.say(), second.say()]
         return [Figure("queries", run["asked"]), Figure("without any answer", run["lost"]),
+                *[Figure(f"of them dropped by vigie: {reason}", metric(vigie, "vigie_udp_queries_shed_total", f'reason="{reason}"'))
+                  for reason in ("stale", "unfair")],
                 Figure("packets to the default upstreams", sum(each["udp"] + each["tcp"] for each in counts), least=queries / 20),
                 Figure("packets to the stub domain's", stub.say()["udp"], least=1),
                 Figure("of a name that is not theirs, at the default upstreams", sum(each["forbidden"] for each in counts), most=0)]
@@ -205,8 +217,10 @@ def one_stops(bench: Bench) -> list[Figure]:
     queries = bench.queries or 3 * bench.load
     with Upstream(bench.build, "-d", str(RTT_MS)) as first, Upstream(bench.build, "-d", str(RTT_MS)) as second, \
             bench.vigie(" cache", f" forward . {first.text} {second.text}") as vigie:
-        bench.ask(vigie, bench.questions(["????????.example.com 1 0 1"]), "-s", "0.5", "-r", "1000")
-        generator = bench.start(vigie, bench.questions(["????????.example.com 1 0 1"]), "-s", str(queries / bench.load), "-r", str(bench.load), "-c", "512", "-q", "64")
+        questions = bench.questions(["????????.example.com 1 0 1"])
+        bench.ask(vigie, questions, "-s", "0.5", "-r", "1000")
+        calm = bench.ask(vigie, questions, "-s", "3", "-r", str(bench.load), "-c", "512", "-q", "64")
+        generator = bench.start(vigie, questions, "-s", str(queries / bench.load), "-r", str(bench.load), "-c", "512", "-q", "64")
         time.sleep(queries / bench.load / 3)
         before = first.say("silent")
         run = result_of(generator)
@@ -214,7 +228,10 @@ def one_stops(bench: Bench) -> list[Figure]:
         return [Figure("queries", run["asked"]), Figure("failed", run["failed"], most=0),
                 Figure(f"answered later than {PATIENCE_MS} ms beyond the round trip", run["slow"], most=3, timed=True),
                 Figure("longest, ms", run["longest_us"] / 1000), Figure("packets to the one that stopped", after["udp"] + after["tcp"] - before["udp"] - before["tcp"]),
-                stalls(vigie)]
+                Figure("longest gap of the generator itself, ms", run["longest_gap_us"] / 1000),
+                Figure("for comparison: later in 3 s before, while both answer", calm["slow"]),
+                Figure("for comparison: the longest then, ms", calm["longest_us"] / 1000),
+                stalls(vigie), *machine_gaps()]
 
 
 def both_dead(bench: Bench) -> list[Figure]:
@@ -269,6 +286,7 @@ def flood(bench: Bench) -> list[Figure]:
         bench.ask(vigie, bench.questions(["????????.fill.example 1 0 1"]), "-n", "20000", "-c", "16", "-q", "4")
         capacity = metric(vigie, "coredns_cache_entries")
         bench.ask(vigie, hot_names, "-n", str(len(hot)), "-r", "2000")
+        calm = bench.ask(vigie, hot_names, "-s", "0.3", "-r", "3000")
         before = upstream.say()["forbidden"]
         attack = bench.start(vigie, bench.questions(["????????.flood.example 1 0 1"]), "-n", str(int(5 * capacity)), "-c", "16", "-q", "4")
         of_hot, of_cluster = [], []
@@ -281,7 +299,10 @@ def flood(bench: Bench) -> list[Figure]:
                 Figure("hit ratio of the hot set beside it, %", 100 - 100 * (upstream.say()["forbidden"] - before) / asked, least=99),
                 Figure("failed of the hot set and the cluster", sum(run["failed"] for run in of_hot + of_cluster), most=0),
                 Figure("p99 of the hot set, ms", max(run["p99_us"] for run in of_hot) / 1000, most=2, timed=True),
-                Figure("p99 of a cluster name, ms", max(run["p99_us"] for run in of_cluster) / 1000, most=2, timed=True), stalls(vigie)]
+                Figure("p99 of a cluster name, ms", max(run["p99_us"] for run in of_cluster) / 1000, most=2, timed=True),
+                Figure("for comparison: p99 of the hot set before it, ms", calm["p99_us"] / 1000),
+                Figure("for comparison: longest gap of the generator itself, ms", max(run["longest_gap_us"] for run in of_hot + of_cluster) / 1000),
+                stalls(vigie), *machine_gaps()]
 
 
 FIGURES = {"leaks": leaks, "forged": forged, "one-stops": one_stops, "both-dead": both_dead, "tc": truncated, "flood": flood}

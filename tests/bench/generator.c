@@ -132,6 +132,18 @@ static void expire(uint64_t now)
 		client_expire(&run, &clients[i], now);
 }
 
+/* Times that the machine, not the server, made answers late. */
+static void count_gap(uint64_t now)
+{
+	static uint64_t last;
+	uint64_t gap = last > 0 ? now - last : 0;
+
+	run.tally.gaps += gap > TALLY_GAP_NS;
+	if (gap > run.tally.longest_gap_ns)
+		run.tally.longest_gap_ns = gap;
+	last = now;
+}
+
 /* With a rate it spins, so as not to be late; but not where the server shares the machine and what is late by
  * less than a millisecond is no matter. */
 static int wait_for_events(int epoll, struct epoll_event *events)
@@ -177,6 +189,7 @@ int main(int argc, char **argv)
 	while (goes_on(now = now_ns(), end)) {
 		int ready;
 
+		count_gap(now);
 		if (now < end)
 			ask(now);
 		ready = wait_for_events(epoll, events);

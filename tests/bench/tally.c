@@ -66,10 +66,11 @@ void tally_print(const struct tally *tally, double seconds)
 	       ", \"lost\": %" PRIu64 ", \"late\": %" PRIu64
 	       ", \"seconds\": %.3f, \"qps\": %.0f, \"generator_cpu_us\": %.3f, "
 	       "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"longest_us\": %.1f, \"slow\": "
-	       "%" PRIu64 "}\n",
+	       "%" PRIu64 ", \"gaps\": %" PRIu64 ", \"longest_gap_us\": %.1f}\n",
 	       tally->asked, tally->answered, tally->wrong, tally->lost, tally->late, seconds,
 	       (double)tally->answered / seconds,
 	       (seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime)) * 1e6 / answered,
 	       percentile(tally, 0.5), percentile(tally, 0.99), percentile(tally, 0.999),
-	       (double)tally->longest_ns / 1000, tally->slow);
+	       (double)tally->longest_ns / 1000, tally->slow, tally->gaps,
+	       (double)tally->longest_gap_ns / 1000);
 }

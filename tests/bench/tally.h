@@ -7,7 +7,8 @@
 
 enum {
 	TALLY_STEPS = 64, /* buckets for each doubling of the latency: steps of at most 1/64 of it */
-	TALLY_BUCKETS = 64 * TALLY_STEPS
+	TALLY_BUCKETS = 64 * TALLY_STEPS,
+	TALLY_GAP_NS = 5000000 /* its loop does nothing that takes so long */
 };
 
 struct tally {
@@ -19,6 +20,8 @@ struct tally {
 	uint64_t slow_ns;  /* what takes longer is slow; 0: nothing is */
 	uint64_t slow;
 	uint64_t longest_ns;
+	uint64_t gaps; /* in which the generator itself stood still for longer than TALLY_GAP_NS */
+	uint64_t longest_gap_ns;
 	uint64_t latency[TALLY_BUCKETS];
 };
 

@@ -38,6 +38,7 @@ MUTANTS = [
     ("forward/health.c", "health->suspected = suspected = true;", "health->open = suspected = true;", "exchange",
      "test_a_question_without_answer_gives_nobody_up"),
     ("forward/health.c", "if (most > 0 && health->lost == most)", "if (0)", "exchange", "test_a_silent_one_is_spared"),
+    ("forward/exchange.c", "!health->open && health->silent_us == 0 &&", "!health->open &&", "exchange", "test_a_silent_one_is_no_help"),
     ("forward/health.c", "health->open = opens = true;", "opens = true;", "exchange", "test_the_breaker"),
     ("forward/exchange.c", "		health_truncated(health", "		(void)(health", "exchange", "test_truncated_is_asked_by_tcp"),
     # What HTTP says of a message.

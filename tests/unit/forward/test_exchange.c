@@ -204,6 +204,22 @@ static void test_a_silent_one_is_spared(void **state)
 	assert_true(sim_upstreams[1].udp > 20);
 }
 
+/* Nobody who waits for another one longer than usual is helped by one that is silent. */
+static void test_a_silent_one_is_no_help(void **state)
+{
+	begin(2);
+	warm_up();
+	for (int i = 0; i < 200; i++)
+		ask();
+	sim_upstreams[1].dead = true;
+	ask_for_ms(60);
+	sim_upstreams[0].rtt_ms = 35;
+	sim_upstreams[0].udp = sim_upstreams[1].udp = 0;
+	ask_for_ms(50);
+	assert_true(sim_upstreams[0].udp + sim_upstreams[1].udp <= 50 + 2);
+	sim_upstreams[0].rtt_ms = 20;
+}
+
 /* One that is asked first and whose questions are all taken over by a faster one before its own time-out: it
  * is found out when it is dead, and kept when it is just slower. */
 static void test_one_that_is_always_overtaken(void **state)
@@ -473,6 +489,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_hedge, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_hedge_on_a_rough_path, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_silent_one_is_spared, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_silent_one_is_no_help, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_that_is_always_overtaken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_question_without_answer_gives_nobody_up, setup,
 						teardown),
