@@ -191,6 +191,9 @@ struct vigie_exchanger *vigie_exchanger_new(uv_loop_t *loop, const struct vigie_
 /* How many questions it has begun to ask upstreams. */
 uint64_t vigie_exchanger_begun(const struct vigie_exchanger *exchanger);
 
+/* How many it did not begin since too many were under way, or allowed. */
+uint64_t vigie_exchanger_refused(const struct vigie_exchanger *exchanger);
+
 /* From now on it begins so many more at most (SIZE_MAX: any number). Others are refused at once, unless they
  * are under way already. For a worker with more queries than it can read: those that it can answer by itself
  * cost far less. */

@@ -47,7 +47,8 @@ struct vigie_exchanger {
 	struct running *spare;
 	size_t spare_count;
 	uint64_t begun;
-	size_t allowed; /* to be begun; SIZE_MAX: any number */
+	uint64_t refused; /* since there were too many */
+	size_t allowed;   /* to be begun; SIZE_MAX: any number */
 	size_t waiting_count;
 	struct queue impatient;
 	struct queue patient;
@@ -266,8 +267,10 @@ static struct running *running_new(struct vigie_exchanger *exchanger)
 {
 	struct running *running = exchanger->spare;
 
-	if (exchanger->running_count >= VIGIE_EXCHANGES_MAX || exchanger->allowed == 0)
+	if (exchanger->running_count >= VIGIE_EXCHANGES_MAX || exchanger->allowed == 0) {
+		exchanger->refused++;
 		return NULL;
+	}
 	if (running) {
 		exchanger->spare = running->next;
 		exchanger->spare_count--;
@@ -381,6 +384,11 @@ struct vigie_exchanger *vigie_exchanger_new(uv_loop_t *loop, const struct vigie_
 	exchanger->handles = 2;
 	pthread_mutex_init(&exchanger->lock, NULL);
 	return exchanger;
+}
+
+uint64_t vigie_exchanger_refused(const struct vigie_exchanger *exchanger)
+{
+	return exchanger->refused;
 }
 
 uint64_t vigie_exchanger_begun(const struct vigie_exchanger *exchanger)

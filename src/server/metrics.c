@@ -70,6 +70,10 @@ static void add_worker(struct vigie_metrics *metrics, const struct worker *worke
 		c->udp_unsent);
 	add_one(metrics, "vigie_udp_queries_shed_total", shed, "reason=\"stale\"", c->udp_stale);
 	add_one(metrics, "vigie_udp_queries_shed_total", shed, "reason=\"unfair\"", c->udp_unfair);
+	add_one(metrics, "vigie_udp_queries_shed_total", shed, "reason=\"unread\"", c->udp_unread);
+	add_one(metrics, "vigie_forward_refused_total",
+		"Questions that were not asked upstream since too many were under way.", "",
+		c->refused_upstream);
 	add_one(metrics, "vigie_tcp_connections_accepted_total", "TCP connections taken.", "",
 		c->tcp_accepted);
 	add_one(metrics, "vigie_tcp_connections_closed_total", closed, "reason=\"rejected\"",

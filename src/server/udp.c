@@ -1,6 +1,7 @@
 #include "udp.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -459,6 +460,17 @@ void udp_drain(struct udp_socket *udp)
 	uv_poll_stop(&udp->poll);
 	while (udp_turn(udp) > 0)
 		continue;
+}
+
+void udp_count_unread(struct udp_socket *udp)
+{
+	uint32_t memory[SK_MEMINFO_VARS] = {0};
+	socklen_t length = sizeof(memory);
+
+	if (getsockopt(udp->fd, SOL_SOCKET, SO_MEMINFO, memory, &length))
+		return;
+	udp->worker->counters.udp_unread += memory[SK_MEMINFO_DROPS] - udp->unread; /* it wraps */
+	udp->unread = memory[SK_MEMINFO_DROPS];
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -16,6 +16,7 @@ struct udp_socket {
 	uv_poll_t poll; /* from udp_attach on */
 	int fd;
 	unsigned full_batches; /* read since it was empty */
+	uint32_t unread;       /* the kernel's count of drops, when it was last looked at */
 	struct pressure {
 		bool on;              /* queries are looked at one by one: their age, and whose they are */
 		uint64_t overflow_ms; /* when a turn ended last with queries left */
@@ -47,6 +48,9 @@ void udp_start(struct udp_socket *socket);
 /* Answers what is queued in the socket and closes it for reading; answers of suspended queries can still be
  * sent. */
 void udp_drain(struct udp_socket *socket);
+
+/* Counts what the kernel has dropped at the socket since the last time. */
+void udp_count_unread(struct udp_socket *socket);
 
 /* Closes; the memory goes when the loop has closed the handle. */
 void udp_close(struct udp_socket *socket);

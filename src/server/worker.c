@@ -100,12 +100,21 @@ static void close_all(struct worker *worker)
 	uv_close((uv_handle_t *)&worker->retire, NULL);
 }
 
+/* What others count for the worker. */
+static void count_refused(struct worker *worker)
+{
+	for (struct udp_socket *udp = worker->udp_sockets; udp; udp = udp->next)
+		udp_count_unread(udp);
+	worker->counters.refused_upstream = vigie_exchanger_refused(worker->base.exchanger);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct worker *worker = timer->data;
 
 	if (!worker->stopping) {
 		tcp_tick(worker);
+		count_refused(worker);
 		return;
 	}
 	tcp_close_connections(worker, false);

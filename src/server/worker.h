@@ -18,13 +18,15 @@ struct counters {
 	uint64_t dropped;                         /* queries that a directive dropped */
 	uint64_t udp_unsent;                      /* answers that the kernel did not take */
 	uint64_t udp_stale;                       /* queries that had waited too long in the socket */
-	uint64_t udp_unfair;   /* queries beyond their client's share of a socket that overflowed */
-	uint64_t tcp_accepted; /* connections */
-	uint64_t tcp_rejected; /* closed at once: too many of the client's */
-	uint64_t tcp_evicted;  /* closed for a newer one: too many in all */
-	uint64_t tcp_idle;     /* closed by the idle timeout */
-	uint64_t tcp_slow;     /* closed because answers were not read */
-	uint64_t unserved;     /* queries for names that no block serves */
+	uint64_t udp_unfair;       /* queries beyond their client's share of a socket that overflowed */
+	uint64_t udp_unread;       /* packets that the kernel dropped at a socket */
+	uint64_t tcp_accepted;     /* connections */
+	uint64_t tcp_rejected;     /* closed at once: too many of the client's */
+	uint64_t tcp_evicted;      /* closed for a newer one: too many in all */
+	uint64_t tcp_idle;         /* closed by the idle timeout */
+	uint64_t tcp_slow;         /* closed because answers were not read */
+	uint64_t unserved;         /* queries for names that no block serves */
+	uint64_t refused_upstream; /* questions that were not asked upstream: too many under way */
 };
 
 /* How long the loop was held by one callback, in seconds: what a packet that comes meanwhile waits. */
