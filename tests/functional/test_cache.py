@@ -218,6 +218,7 @@ def test_metrics(start, upstream):
         assert page.value("coredns_cache_evictions_total", type=kind, **labels) == 0
     assert page.value("coredns_cache_requests_total", **labels) == 7
     assert page.value("coredns_cache_misses_total", **labels) == 2
+    assert page.value("coredns_cache_drops_total", **labels) == 0
     assert page.value("coredns_cache_requests_total", zones="example.org.") == 0
     assert page.value("vigie_cache_budget_bytes") == 2 << 20
     assert 0 < page.value("vigie_cache_bytes") < 2 << 20
