@@ -90,8 +90,8 @@ def targets(results: dict) -> list[list[str]]:
     if len(rates) == 2:
         add("queries/s: TCP with 1,000 connections ÷ UDP", [rates["tcp-1000"] / rates["clusterip"]], 0.5, False)
     for study in results.get("studies", {}).values():
-        for what, values, bound, most in study["ratios"]:
-            add(what, values, bound, most)
+        for what, values, bound, most, note in study["ratios"]:
+            add(what, values, bound, most, note)
     return out
 
 

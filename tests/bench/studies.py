@@ -1,6 +1,6 @@
 """What is looked at of vigie alone: whether a query costs the same however large the cluster is and with two workers, and
 what happens above saturation. Each study returns the lines of a table, its head first, and ratios: (what, one for each
-round, what they are to be, at most or at least)."""
+round, what they are to be, at most or at least, what else to say)."""
 import argparse
 import json
 import socket
@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cluster import Cluster
-from contenders import PATIENCE, Ports, Upstream, Vigie
+from contenders import PATIENCE, Contender, Limit, Ports, Upstream, Vigie
 
 SIZES = [10, 10000, 100000]       # services
 ENDPOINTS = [1, 10000]            # of one headless service, whose endpoints' names are asked for
@@ -26,14 +26,14 @@ class VigieTwo(Vigie):
 
 
 class Study:
-    """vigie and its generator, which have one CPU each unless said otherwise."""
+    """A server and its generator, which have one CPU each unless said otherwise."""
 
-    def __init__(self, arguments: argparse.Namespace, vigie: Vigie):
-        self.arguments, self.vigie = arguments, vigie
+    def __init__(self, arguments: argparse.Namespace, server: Contender):
+        self.arguments, self.server = arguments, server
         self.generator = arguments.build / "tests/bench/generator"
 
     def start(self, questions: Path, *options: str, cpus: str = "1", seconds: float = LONG) -> subprocess.Popen:
-        return subprocess.Popen(["taskset", "-c", cpus, self.generator, "-p", str(self.vigie.port), "-s", str(seconds),
+        return subprocess.Popen(["taskset", "-c", cpus, self.generator, "-p", str(self.server.port), "-s", str(seconds),
                                  *options, questions], stdout=subprocess.PIPE, text=True)
 
     @staticmethod
@@ -41,9 +41,9 @@ class Study:
         return json.loads(generator.communicate(timeout=PATIENCE)[0])
 
     def ask(self, questions: Path, *options: str, cpus: str = "1", seconds: float = LONG) -> dict:
-        before = self.vigie.cpu_ns()
+        before = self.server.cpu_ns()
         run = self.end(self.start(questions, *options, cpus=cpus, seconds=seconds))
-        used = self.vigie.cpu_ns() - before
+        used = self.server.cpu_ns() - before
         run["cpu_us"] = used / 1000 / max(run["answered"], 1)
         run["busy"] = used / 1e9 / run["seconds"]
         run["generator_busy"] = run["generator_cpu_us"] * run["answered"] / 1e6 / run["seconds"]
@@ -68,7 +68,7 @@ def _ratios(some: list[dict], others: list[dict], key: str) -> list[float]:
 
 
 @contextmanager
-def serving(arguments: argparse.Namespace, services: int, endpoints: int = 0, kind: type[Vigie] = Vigie, cpus: str = "0",
+def serving(arguments: argparse.Namespace, services: int, endpoints: int = 0, kind: type[Contender] = Vigie, cpus: str = "0",
             upstream_port: int = 0):
     with tempfile.TemporaryDirectory(prefix="vigie-bench-") as name:
         folder = Path(name)
@@ -93,19 +93,19 @@ def size(arguments: argparse.Namespace) -> dict:
     lines = [["what is asked", "of how many", "CPU µs/query"]]
     with ExitStack() as stack:
         services = [stack.enter_context(serving(arguments, count)) for count in SIZES]
-        asked = [(study, study.vigie.cluster.write_questions("clusterip")) for study in services]
+        asked = [(study, study.server.cluster.write_questions("clusterip")) for study in services]
         services = take_turns(arguments, asked)
     with ExitStack() as stack:
         endpoints = [stack.enter_context(serving(arguments, 10, count)) for count in ENDPOINTS]
-        asked = [(study, study.vigie.cluster.write_questions("endpoint")) for study in endpoints]
+        asked = [(study, study.server.cluster.write_questions("endpoint")) for study in endpoints]
         endpoints = take_turns(arguments, asked)
     for count, runs in zip(SIZES, services):
         lines.append(["the address of a service", f"{count:,} services", f"{_median(runs, 'cpu_us'):.2f}"])
     for count, runs in zip(ENDPOINTS, endpoints):
         lines.append(["the address of an endpoint", f"{count:,} endpoints", f"{_median(runs, 'cpu_us'):.2f}"])
     return {"lines": lines, "ratios": [
-        ("CPU for each query: 100,000 services ÷ 10", _ratios(services[-1], services[0], "cpu_us"), 1.2, True),
-        ("CPU for each query: 10,000 endpoints ÷ 1", _ratios(endpoints[-1], endpoints[0], "cpu_us"), 1.2, True)]}
+        ("CPU for each query: 100,000 services ÷ 10", _ratios(services[-1], services[0], "cpu_us"), 1.2, True, ""),
+        ("CPU for each query: 10,000 endpoints ÷ 1", _ratios(endpoints[-1], endpoints[0], "cpu_us"), 1.2, True, "")]}
 
 
 def workers(arguments: argparse.Namespace) -> dict:
@@ -115,11 +115,11 @@ def workers(arguments: argparse.Namespace) -> dict:
     kinds = (Vigie, VigieTwo)
     with ExitStack() as stack:
         studies = [stack.enter_context(serving(arguments, arguments.services, kind=kind, cpus="0-1")) for kind in kinds]
-        one, two = take_turns(arguments, [(study, study.vigie.cluster.write_questions("clusterip")) for study in studies],
+        one, two = take_turns(arguments, [(study, study.server.cluster.write_questions("clusterip")) for study in studies],
                               cpus="0-1")
     for kind, runs in zip(kinds, (one, two)):
         lines.append([str(kind.workers), f"{_median(runs, 'cpu_us'):.2f}", f"{_median(runs, 'qps'):,.0f}"])
-    return {"lines": lines, "ratios": [("CPU for each query: 1 worker ÷ 2 workers", _ratios(one, two, "cpu_us"), 0.9, False)]}
+    return {"lines": lines, "ratios": [("CPU for each query: 1 worker ÷ 2 workers", _ratios(one, two, "cpu_us"), 0.9, False, "")]}
 
 
 def _row(what: str, run: dict, wanted: str) -> list[str]:
@@ -138,20 +138,21 @@ def overload(arguments: argparse.Namespace) -> dict:
     out = [["load", "asked/s", "answered/s", "% answered", "p50 ms", "p99 ms", "CPU µs/answer", "% of a CPU: vigie",
             "generator", "what it is to show"]]
     many = ["-c", "2048", "-q", "64", "-l", str(PATIENCE_MS), "-b", "2:64"]
-    peaks, more = [], []
-    for _ in range(OVERLOADS):
+    peaks, more = {Vigie: [], Limit: []}, {Vigie: [], Limit: []}
+    for kind in [Vigie, Limit] * OVERLOADS:
         # Each time another one: once it was under pressure it limits the only client there is for some seconds.
-        with serving(arguments, arguments.services) as study:
-            questions = study.vigie.cluster.write_questions("clusterip")
+        with serving(arguments, arguments.services, kind=kind) as study:
+            questions = study.server.cluster.write_questions("clusterip")
             study.ask(questions)
-            peaks.append(peak := study.ask(questions))
-            more.append(study.ask(questions, "-g", "-r", str(3 * peak["qps"]), *many))
+            peaks[kind].append(peak := study.ask(questions))
+            more[kind].append(study.ask(questions, "-g", "-r", str(3 * peak["qps"]), *many))
+    limit = statistics.median(_ratios(more[Limit], peaks[Limit], "qps"))
     with serving(arguments, arguments.services) as study:
-        questions = study.vigie.cluster.write_questions("clusterip")
+        questions = study.server.cluster.write_questions("clusterip")
         study.ask(questions)
         peak = study.ask(questions)
-        out.append(_row("saturation", _middle(peaks), ""))
-        out.append(_row("3 × that", _middle(more), "at least 95 % of the answers, none old"))
+        out.append(_row("saturation", _middle(peaks[Vigie]), ""))
+        out.append(_row("3 × that", _middle(more[Vigie]), "at least 95 % of the answers, none old"))
         rate = peak["qps"] / 4
         others = ["-c", "20", "-q", "64", "-l", str(PATIENCE_MS), "-b", "100:20", "-r", str(rate)]
         out.append(_row("20 clients, a quarter of it", study.ask(questions, *others), ""))
@@ -165,16 +166,16 @@ def overload(arguments: argparse.Namespace) -> dict:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
             silent.bind(("127.0.0.1", 0))
             with serving(arguments, arguments.services, upstream_port=silent.getsockname()[1]) as study:
-                questions = study.vigie.cluster.write_questions("clusterip")
-                missing = study.vigie.cluster.write_questions("uncached")
+                questions = study.server.cluster.write_questions("clusterip")
+                missing = study.server.cluster.write_questions("uncached")
                 waiting = study.start(missing, "-c", "128", "-q", "64", "-b", "200:32", "-r", str(misses))
                 hits = study.ask(questions, "-c", "20", "-q", "64", "-b", "100:20", "-r", str(rate))
                 out.append(_row(f"cluster names, while {misses:,}/s wait for an upstream that is silent", hits, "they are answered"))
                 study.end(waiting)
     return {"lines": out, "ratios": [
-        ("answers/s: 3 × saturation ÷ saturation", _ratios(more, peaks, "qps"), 0.95, False),
-        (f"% of cluster names answered beside {misses:,} misses/s", [100 * hits["answered"] / max(hits["asked"], 1)], 99, False),
-        ("% answered beside one client at 20 × its share", [100 * beside["answered"] / max(beside["asked"], 1)], 99, False)]}
+        ("answers/s: 3 × saturation ÷ saturation", _ratios(more[Vigie], peaks[Vigie], "qps"), 0.95, False, f"; that of the limit is {limit:.2f}"),
+        (f"% of cluster names answered beside {misses:,} misses/s", [100 * hits["answered"] / max(hits["asked"], 1)], 99, False, ""),
+        ("% answered beside one client at 20 × its share", [100 * beside["answered"] / max(beside["asked"], 1)], 99, False, "")]}
 
 
 STUDIES = {"size": size, "workers": workers, "overload": overload}
