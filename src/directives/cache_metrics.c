@@ -93,7 +93,8 @@ void cache_add_metrics(void *instance, struct vigie_metrics *metrics)
 			  "Answers that were refreshed before their lifetime ended.", cache->labels,
 			  (double)sum.prefetches);
 	vigie_metrics_add(metrics, "coredns_cache_drops_total", VIGIE_COUNTER,
-			  "Replies to another question: always 0, forward passes them over.", cache->labels, 0);
+			  "Replies to another question: always 0, forward passes them over.", cache->labels,
+			  0);
 	vigie_metrics_add(metrics, "vigie_cache_refresh_failed_total", VIGIE_COUNTER,
 			  "Refreshes that failed, so that the older answer stays.", cache->labels,
 			  (double)sum.failed);
