@@ -138,6 +138,11 @@ expand() {
 	done
 }
 
+# What the unit's lines of SystemCallFilter name that begin so, without the ~.
+filtered() {
+	sed -n "s/^SystemCallFilter=\($1.*\)/\1/p" deploy/systemd/vigie.service | tr -d '~'
+}
+
 # The unit's sandbox lets every system call pass that serving and stopping makes.
 systemd_unit() {
 	local allowed denied exposure call named
@@ -146,11 +151,12 @@ systemd_unit() {
 	exposure=$(inside systemd-analyze security --offline=true --threshold=20 /elsewhere/deploy/systemd/vigie.service |
 		tail -n 1) || fail "$exposure"
 	echo "$exposure"
-	# What the unit allows: @system-service, and what that group is made of, without @privileged and @resources, but
-	# with the calls that it names.
-	allowed=$(expand @system-service @default)
-	denied=$(expand @privileged @resources)
-	named=$(sed -n 's/^SystemCallFilter=\([a-z].*\)/\1/p' deploy/systemd/vigie.service | tr ' ' '\n')
+	# As systemd reads the unit: what its groups are made of (and @default), without those behind ~, but with the
+	# calls that it names.
+	allowed=$(expand @default $(filtered '@'))
+	denied=$(expand $(filtered '~@'))
+	named=$(filtered '[a-z]' | tr ' ' '\n')
+	[ -n "$allowed" ] && [ -n "$denied" ] || fail "the unit's filter was not understood"
 	inside bash -euc 'cd /elsewhere
 		trap "kill %1 2>/dev/null || true" EXIT
 		strace -f -q -e trace=all -o /tmp/calls build-release/vigie -pidfile /tmp/pid \
