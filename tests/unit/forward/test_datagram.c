@@ -114,6 +114,16 @@ static void wait_for_message(void)
 	}
 }
 
+/* Answers an attempt: that, and nothing before it, is heard. */
+static void hear_own(struct attempt *attempt, const struct sockaddr_in *from)
+{
+	answer(from, "own");
+	heard = NULL;
+	wait_for_message();
+	assert_string_equal(message, "own");
+	datagram_drop(attempt);
+}
+
 static void test_replies(void **state)
 {
 	struct attempt attempts[TOGETHER];
@@ -211,11 +221,7 @@ static void test_flooded_socket(void **state)
 			answer(&from, "flood");
 		datagram_drop(&attempt);
 		from = ask(&attempt);
-		answer(&from, "own");
-		heard = NULL;
-		wait_for_message();
-		assert_string_equal(message, "own");
-		datagram_drop(&attempt);
+		hear_own(&attempt, &from);
 	}
 	assert_int_equal(messages, 50);
 }
@@ -230,11 +236,7 @@ static void test_foreign_datagrams(void **state)
 		struct sockaddr_in from = ask(&attempt);
 
 		sendto(foreign, "forged", 6, 0, (struct sockaddr *)&from, sizeof(from));
-		answer(&from, "own");
-		heard = NULL;
-		wait_for_message();
-		assert_string_equal(message, "own");
-		datagram_drop(&attempt);
+		hear_own(&attempt, &from);
 	}
 	assert_int_equal(messages, 50);
 	close(foreign);
