@@ -1,7 +1,6 @@
 #include "file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -10,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
+
+#include "vigie/new_file.h"
 
 enum vigie_status acme_make_folder(const char *path, struct vigie_error *error)
 {
@@ -64,25 +64,21 @@ bool acme_has_certificates(const char *path)
 
 enum vigie_status acme_write(const char *path, EVP_PKEY *key, const char *chain, struct vigie_error *error)
 {
-	char *temporary = NULL;
-	FILE *file = NULL;
-	bool good = false;
-	int fd;
+	BIO *memory = BIO_new(BIO_s_mem()); /* emptied of the key when it is freed */
+	struct vigie_new_file file;
+	char *pem;
+	long length;
 
-	if (asprintf(&temporary, "%s.new", path) < 0)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0)
-		file = fdopen(fd, "w");
-	if (file) {
-		good = PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1 &&
-		       (!chain || fputs(chain, file) >= 0) && fflush(file) == 0 && fsync(fd) == 0;
-		good = fclose(file) == 0 && good && rename(temporary, path) == 0;
-	}
-	if (!good)
-		vigie_error_set(error, VIGIE_EIO, "cannot write '%.256s': %s", path, strerror(errno));
-	free(temporary);
-	return good ? VIGIE_OK : VIGIE_EIO;
+	vigie_new_file_begin(&file, "key file", path);
+	if (memory && PEM_write_bio_PrivateKey(memory, key, NULL, NULL, 0, NULL, NULL) == 1 &&
+	    (length = BIO_get_mem_data(memory, &pem)) > 0)
+		vigie_new_file_write(&file, pem, (size_t)length);
+	else if (!file.error)
+		file.error = ENOMEM;
+	if (chain)
+		vigie_new_file_write(&file, chain, strlen(chain));
+	BIO_free(memory);
+	return vigie_new_file_commit(&file, error);
 }
 
 bool acme_covers(X509 *certificate, const char *const *domains, size_t count)

@@ -12,6 +12,7 @@
 
 #include "vigie/buffer.h"
 #include "vigie/clock.h"
+#include "vigie/new_file.h"
 
 enum { WRITE_STEP = 65536, READ_STEP = 4096, PIECE_MAX = 64 << 20 };
 
@@ -27,45 +28,15 @@ _Static_assert(sizeof(struct header) == VIGIE_STATE_HEADER, "the header has no g
 /* Writing. */
 
 struct vigie_state_out {
-	const struct vigie_state_kind *kind;
-	int file;
-	int number; /* errno of what failed; 0: nothing */
-	char *path;
-	char *new_path;
+	struct vigie_new_file file;
 	struct vigie_buffer buffer;
 	crypto_generichash_state sum;
 };
 
-static void out_free(struct vigie_state_out *out)
-{
-	if (out->file >= 0)
-		close(out->file);
-	free(out->path);
-	free(out->new_path);
-	vigie_buffer_fini(&out->buffer);
-	free(out);
-}
-
-static enum vigie_status cannot_write(const struct vigie_state_kind *kind, const char *path, int number,
-				      struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_EIO, "cannot write the %s '%s': %s", kind->name, path,
-			       strerror(number));
-}
-
 static void flush(struct vigie_state_out *out)
 {
-	size_t at = 0;
-
 	crypto_generichash_update(&out->sum, out->buffer.data, out->buffer.length);
-	while (at < out->buffer.length && !out->number) {
-		ssize_t wrote = write(out->file, out->buffer.data + at, out->buffer.length - at);
-
-		if (wrote > 0)
-			at += (size_t)wrote;
-		else if (wrote < 0 && errno != EINTR)
-			out->number = errno;
-	}
+	vigie_new_file_write(&out->file, out->buffer.data, out->buffer.length);
 	out->buffer.length = 0;
 }
 
@@ -78,20 +49,14 @@ struct vigie_state_out *vigie_state_create(const struct vigie_state_kind *kind, 
 	struct header header;
 
 	if (!out) {
-		cannot_write(kind, path, ENOMEM, error);
+		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 		return NULL;
 	}
-	out->kind = kind;
-	out->path = strdup(path);
 	vigie_buffer_init(&out->buffer, PIECE_MAX);
 	crypto_generichash_init(&out->sum, NULL, 0, VIGIE_STATE_SUM);
-	out->file = -1;
-	errno = ENOMEM;
-	if (out->path && asprintf(&out->new_path, "%s.new", path) > 0)
-		out->file = open(out->new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (out->file < 0) {
-		cannot_write(kind, path, errno, error);
-		out_free(out);
+	vigie_new_file_begin(&out->file, kind->name, path);
+	if (out->file.error) {
+		vigie_state_commit(out, error);
 		return NULL;
 	}
 	memcpy(header.magic, kind->magic, sizeof(header.magic));
@@ -104,45 +69,35 @@ struct vigie_state_out *vigie_state_create(const struct vigie_state_kind *kind, 
 
 enum vigie_status vigie_state_write(struct vigie_state_out *out, const void *data, size_t length)
 {
-	if (!out->number && vigie_buffer_append(&out->buffer, data, length))
-		out->number = ENOMEM;
+	if (vigie_buffer_append(&out->buffer, data, length))
+		vigie_state_spoil(out, ENOMEM);
 	if (out->buffer.length >= WRITE_STEP)
 		flush(out);
-	return out->number ? VIGIE_EIO : VIGIE_OK;
+	return out->file.error ? VIGIE_EIO : VIGIE_OK;
 }
 
 void vigie_state_spoil(struct vigie_state_out *out, int number)
 {
-	if (!out->number)
-		out->number = number;
+	if (!out->file.error)
+		out->file.error = number;
 }
 
 enum vigie_status vigie_state_seal(struct vigie_state_out *out, struct vigie_error *error)
 {
 	uint8_t sum[VIGIE_STATE_SUM];
-	enum vigie_status status;
 
 	flush(out);
 	crypto_generichash_final(&out->sum, sum, sizeof(sum));
-	if (vigie_state_write(out, sum, sizeof(sum)) == VIGIE_OK)
-		flush(out);
-	if (!out->number)
-		return VIGIE_OK;
-	status = cannot_write(out->kind, out->path, out->number, error);
-	unlink(out->new_path);
-	out_free(out);
-	return status;
+	vigie_new_file_write(&out->file, sum, sizeof(sum));
+	return out->file.error ? vigie_state_commit(out, error) : VIGIE_OK;
 }
 
 enum vigie_status vigie_state_commit(struct vigie_state_out *out, struct vigie_error *error)
 {
-	enum vigie_status status = VIGIE_OK;
+	enum vigie_status status = vigie_new_file_commit(&out->file, error);
 
-	if (fsync(out->file) || rename(out->new_path, out->path)) {
-		status = cannot_write(out->kind, out->path, errno, error);
-		unlink(out->new_path);
-	}
-	out_free(out);
+	vigie_buffer_fini(&out->buffer);
+	free(out);
 	return status;
 }
 
