@@ -10,6 +10,7 @@ after another, its last one for ever. By UDP and TCP on one port; with `tls=(cer
 """
 import contextlib
 import dataclasses
+import select
 import socket
 import ssl
 import struct
@@ -230,9 +231,8 @@ class Upstream:
                 connection.close()
                 return
             self.resumed += connection.session_reused
-        connection.settimeout(0.2)
         self._open.append(connection)
-        lock = threading.Lock()
+        lock = threading.Lock()  # a TLS connection must not be read and written at once
         waiting = 0
 
         def one(packet: bytes) -> None:
@@ -254,7 +254,6 @@ class Upstream:
                         connection.sendall(bytes([byte]))
                         if self._stopping.wait(script.drip):
                             return
-                    connection.settimeout(0.2)
                 except OSError:
                     return
 
@@ -262,10 +261,14 @@ class Upstream:
         with connection:
             while not self._stopping.is_set():
                 try:
-                    part = connection.recv(65535)
-                except TimeoutError:
+                    if not select.select([connection], [], [], 0.2)[0]:
+                        continue
+                    with lock:
+                        connection.settimeout(0)
+                        part = connection.recv(65535)  # a TLS record whole: none of it stays where select cannot see it
+                except (BlockingIOError, ssl.SSLWantReadError):
                     continue
-                except OSError:
+                except (OSError, ValueError):  # closed by a reply that says so
                     return
                 if not part:
                     return

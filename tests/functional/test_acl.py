@@ -135,4 +135,4 @@ def test_metrics(start):
     ("block 10.0.0.0/8", "'block' takes 'type TYPES…' and 'net NETWORKS…', not '10.0.0.0/8'"),
 ])
 def test_mistakes(tmp_path, line, sentence):
-    assert f"Corefile:3: {sentence}" in refused_configuration(tmp_path, f".:5399 {{\nacl {{\n{line}\n}}\n}}\n")
+    assert f"Corefile:3: {sentence}" in refused_configuration(tmp_path, f".:PORT {{\nacl {{\n{line}\n}}\n}}\n")

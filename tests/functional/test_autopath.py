@@ -148,4 +148,4 @@ def test_metrics(serve):
     ("autopath @kubernetes {\nx\n}", "Corefile:2: 'autopath' takes no block of options"),
 ])
 def test_mistakes(tmp_path, line, sentence):
-    assert sentence in refused_configuration(tmp_path, f".:5399 {{\n{line}\n}}\n")
+    assert sentence in refused_configuration(tmp_path, f".:PORT {{\n{line}\n}}\n")

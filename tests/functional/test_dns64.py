@@ -146,4 +146,4 @@ def test_metrics(serve):
     ("dns64 {\nallow_ipv4 yes\n}", "Corefile:3: 'yes' is one argument too many for 'allow_ipv4'"),
 ])
 def test_mistakes(tmp_path, line, sentence):
-    assert sentence in refused_configuration(tmp_path, f".:5399 {{\n{line}\n}}\n")
+    assert sentence in refused_configuration(tmp_path, f".:PORT {{\n{line}\n}}\n")

@@ -99,7 +99,8 @@ OTHERWISE = {"tcp": "source_address 127.0.0.1", "tls": "tls_servername dns.examp
 
 def test_they_outlive_a_reload(start, server):
     """What else changed does not matter; where it is another way to the server, there is a new one."""
-    lasting = "max_age 1h\n\t\texpire 1h\n\t\t"
+    # To ask once more, where a reply takes its time, would be by another connection.
+    lasting = "max_age 1h\n\t\texpire 1h\n\t\tmax_connect_attempts 1\n\t\t"
     vigie = start(server.corefile(lasting))
     assert vigie.ask(NAME).answer and server.connections == 1
     reload(vigie, server.corefile(lasting + "max_concurrent 7\n\t\tpolicy sequential", "loadbalance"))

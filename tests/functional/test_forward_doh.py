@@ -213,4 +213,4 @@ addDOHLocal("127.0.0.1:{port}", "{pki}/server.pem", "{pki}/server.key", "/dns-qu
     ("https://127.0.0.1", "doh_method", "'doh_method'"),
 ])
 def test_mistakes(tmp_path, to, options, error):
-    assert error in refused_configuration(tmp_path, f".:53 {{\n\tforward . {to} {{\n\t\t{options}\n\t}}\n}}\n")
+    assert error in refused_configuration(tmp_path, f".:PORT {{\n\tforward . {to} {{\n\t\t{options}\n\t}}\n}}\n")

@@ -78,4 +78,4 @@ def test_a_client_certificate(serve, upstream, pki):
     ("tls://127.0.0.1", "tls a b c d", "'d' is one argument too many"),
 ])
 def test_mistakes(tmp_path, to, options, error):
-    assert error in refused_configuration(tmp_path, f".:53 {{\n\tforward . {to} {{\n\t\t{options}\n\t}}\n}}\n")
+    assert error in refused_configuration(tmp_path, f".:PORT {{\n\tforward . {to} {{\n\t\t{options}\n\t}}\n}}\n")

@@ -213,10 +213,10 @@ def test_metrics(hosts, tmp_path):
     ("fallthrough_unsupported", "Corefile:2: 'fallthrough_unsupported' of 'hosts' needs 'fallthrough'"),
 ])
 def test_mistakes(tmp_path, options, sentence):
-    log = refused_configuration(tmp_path, f".:5399 {{\nhosts /etc/hosts {{\n{options}\n}}\n}}\n")
+    log = refused_configuration(tmp_path, f".:PORT {{\nhosts /etc/hosts {{\n{options}\n}}\n}}\n")
     assert sentence in log
 
 
 def test_a_folder_is_no_file(tmp_path):
     assert f"Corefile:2: 'hosts': '{tmp_path}' is a directory" in refused_configuration(
-        tmp_path / "vigie", f".:5399 {{\nhosts {tmp_path}\n}}\n")
+        tmp_path / "vigie", f".:PORT {{\nhosts {tmp_path}\n}}\n")

@@ -246,7 +246,7 @@ def test_objects_that_make_no_sense_are_skipped(tmp_path, start):
     ("snapshot", "snapshot"), ("snapshot /no/such/file", "/no/such/file"), ("snapshot a b", "b"),
 ], ids=lambda value: value.replace("/", "_"))
 def test_wrong_options(tmp_path, text, word):
-    log = refused_configuration(tmp_path, f".:5399 {{\n\tkubernetes cluster.local {{\n\t\t{text}\n\t}}\n}}\n")
+    log = refused_configuration(tmp_path, f".:PORT {{\n\tkubernetes cluster.local {{\n\t\t{text}\n\t}}\n}}\n")
     assert re.search(rf"{re.escape(str(tmp_path / 'Corefile'))}:3\b", log), log
     assert word in log
 
@@ -263,7 +263,7 @@ def test_wrong_options(tmp_path, text, word):
     ("kubernetes 10.96.0.0/33 cluster.local {\n\t\tsnapshot SNAPSHOT\n\t}", 2, ["10.96.0.0/33"]),
 ], ids=["only reverse zones", "twice", "zonal noendpoints", "namespaces twice", "zone", "cidr"])
 def test_wrong_combinations(tmp_path, snapshot, text, line, words):
-    log = refused_configuration(tmp_path, f".:5399 {{\n\t{text.replace('SNAPSHOT', str(snapshot))}\n}}\n")
+    log = refused_configuration(tmp_path, f".:PORT {{\n\t{text.replace('SNAPSHOT', str(snapshot))}\n}}\n")
     assert re.search(rf"{re.escape(str(tmp_path / 'Corefile'))}:{line or ''}", log), log
     assert all(word in log for word in words), log
 

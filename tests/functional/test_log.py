@@ -92,7 +92,7 @@ def test_json_for_every_line(start, snapshot, tmp_path):
 
 
 def test_a_refused_configuration_in_json(tmp_path):
-    log = refused_configuration(tmp_path, ".:5399 {\n\tbogus\n}\n", arguments=["-log-format", "json"])
+    log = refused_configuration(tmp_path, ".:PORT {\n\tbogus\n}\n", arguments=["-log-format", "json"])
     line = json.loads(log)
     assert line["level"] == "fatal" and line["msg"] == f"{tmp_path}/Corefile:2: unknown directive 'bogus'"
 

@@ -376,5 +376,5 @@ def test_nsid_options(serve, upstream):
     ("edns0 nsid set now", "'nsid': the rule has the form 'nsid ACTION', with 2 words for 'set'"),
 ])
 def test_mistakes(tmp_path, rule, sentence):
-    log = refused_configuration(tmp_path, f".:5399 {{\nrewrite {rule}\n}}\n")
+    log = refused_configuration(tmp_path, f".:PORT {{\nrewrite {rule}\n}}\n")
     assert "Corefile:2: " in log and sentence in log

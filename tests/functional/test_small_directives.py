@@ -223,4 +223,4 @@ def test_header_of_queries(serve, upstream, line, asked, seen):
     ("header {\nresponse set ad\n}", "Corefile:3: 'header' changes the flags aa, ra and rd, not 'ad'"),
 ])
 def test_mistakes(tmp_path, lines, sentence):
-    assert sentence in refused_configuration(tmp_path, f".:5399 {{\n{lines}\n}}\n")
+    assert sentence in refused_configuration(tmp_path, f".:PORT {{\n{lines}\n}}\n")

@@ -237,4 +237,4 @@ def test_metrics(serve):
      "Corefile:4: '{{ .Group.a }}': no pattern of 'match' has a group (?P<a>…)"),
 ])
 def test_mistakes(tmp_path, lines, sentence):
-    assert sentence in refused_configuration(tmp_path, f".:5399 {{\n{lines}\n}}\n")
+    assert sentence in refused_configuration(tmp_path, f".:PORT {{\n{lines}\n}}\n")
