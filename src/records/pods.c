@@ -2,38 +2,15 @@
 #include <stdlib.h>
 
 #include "store.h"
-#include "vigie/hash.h"
-
-static const uint8_t *stored_key(const struct pod *pod)
-{
-	return pod->data + 16 * (size_t)pod->address_count;
-}
-
-static uint64_t hash_pod(const struct pod *pod)
-{
-	return vigie_hash(stored_key(pod), pod->key_length);
-}
 
 static struct pod *find_pod(const struct vigie_cluster *cluster, const uint8_t *key, size_t length)
 {
-	struct slots_walk walk;
-	struct pod *pod;
-	bool flag;
-
-	slots_begin(&walk, &cluster->pods, vigie_hash(key, length));
-	while ((pod = slots_next(&walk, &flag)) != NULL) {
-		if (pod->key_length == length && memcmp(stored_key(pod), key, length) == 0)
-			return pod;
-	}
-	return NULL;
+	return slots_find(&cluster->pods, key, length, pod_key);
 }
 
 static void fill(const struct vigie_records *records, const struct slots *old, struct slots *fresh)
 {
-	const struct pod *pod;
-
-	for (uint32_t at = 0; (pod = slots_each(old, &at)) != NULL;)
-		slots_add(fresh, hash_pod(pod), pod, false);
+	slots_copy(old, fresh, pod_key);
 }
 
 /* Pods on the host's network share its address: each address counts the pods that have it. */
@@ -74,7 +51,7 @@ static void drop_pod(struct vigie_cluster *cluster, struct pod *pod)
 	hide_addresses(cluster, pod, pod->address_count);
 	pod->space->users--;
 	vigie_store_drop_space(cluster, pod->space);
-	slots_remove(cluster->pods, hash_pod(pod), pod, false);
+	slots_remove(cluster->pods, slots_hash(pod, pod_key), pod, false);
 	vigie_piece_free(cluster->records, VIGIE_BYTES_PODS, pod);
 	__atomic_fetch_sub(&cluster->records->count.pods, 1, __ATOMIC_RELAXED);
 	cluster->changed = true;
@@ -140,7 +117,7 @@ enum vigie_status vigie_cluster_put_pod(struct vigie_cluster *cluster, const str
 	/* The old one goes second: an address that both have is never missing. */
 	if (held)
 		drop_pod(cluster, held);
-	slots_add(cluster->pods, hash_pod(packed), packed, false);
+	slots_add(cluster->pods, slots_hash(packed, pod_key), packed, false);
 	__atomic_fetch_add(&cluster->records->count.pods, 1, __ATOMIC_RELAXED);
 	cluster->changed = true;
 	return VIGIE_OK;

@@ -2,34 +2,16 @@
 #include <stdlib.h>
 
 #include "store.h"
-#include "vigie/hash.h"
 #include "vigie/log.h"
 
 static struct slice *find_slice(const struct vigie_cluster *cluster, const uint8_t *key, size_t length)
 {
-	struct slots_walk walk;
-	struct slice *slice;
-	bool flag;
-
-	slots_begin(&walk, &cluster->slices, vigie_hash(key, length));
-	while ((slice = slots_next(&walk, &flag)) != NULL) {
-		if (slice->key_length == length && memcmp(slice_key(slice), key, length) == 0)
-			return slice;
-	}
-	return NULL;
-}
-
-static uint64_t hash_slice(const struct slice *slice)
-{
-	return vigie_hash(slice_key(slice), slice->key_length);
+	return slots_find(&cluster->slices, key, length, slice_key);
 }
 
 static void fill(const struct vigie_records *records, const struct slots *old, struct slots *fresh)
 {
-	const struct slice *slice;
-
-	for (uint32_t at = 0; (slice = slots_each(old, &at)) != NULL;)
-		slots_add(fresh, hash_slice(slice), slice, false);
+	slots_copy(old, fresh, slice_key);
 }
 
 /* The label that an endpoint is known by, if it has one of its own: its hostname, else its pod's name if that
@@ -167,7 +149,7 @@ static void drop_slice(struct vigie_cluster *cluster, struct slice *slice)
 {
 	cds_list_del(&slice->list);
 	vigie_store_touch(cluster, slice->entry);
-	slots_remove(cluster->slices, hash_slice(slice), slice, false);
+	slots_remove(cluster->slices, slots_hash(slice, slice_key), slice, false);
 	__atomic_fetch_sub(&cluster->records->count.endpoints, slice->endpoint_count, __ATOMIC_RELAXED);
 	vigie_piece_free(cluster->records, VIGIE_BYTES_SLICES, slice);
 }
@@ -212,7 +194,7 @@ static enum vigie_status put(struct vigie_cluster *cluster, const struct vigie_s
 		packed->entry->holding->triggered = slice->triggered;
 	cds_list_add_tail(&packed->list, &packed->entry->holding->slices);
 	vigie_store_touch(cluster, packed->entry);
-	slots_add(cluster->slices, hash_slice(packed), packed, false);
+	slots_add(cluster->slices, slots_hash(packed, slice_key), packed, false);
 	__atomic_fetch_add(&cluster->records->count.endpoints, packed->endpoint_count, __ATOMIC_RELAXED);
 	return VIGIE_OK;
 }

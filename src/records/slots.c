@@ -24,6 +24,23 @@ void *slots_each(const struct slots *table, uint32_t *at)
 	return NULL;
 }
 
+void *slots_find(struct slots *const *table, const uint8_t *key, size_t length, slots_key *key_of)
+{
+	struct slots_walk walk;
+	void *piece;
+	bool flag;
+
+	slots_begin(&walk, table, vigie_hash(key, length));
+	while ((piece = slots_next(&walk, &flag)) != NULL) {
+		size_t its_length;
+		const uint8_t *its = key_of(piece, &its_length);
+
+		if (its_length == length && memcmp(its, key, length) == 0)
+			return piece;
+	}
+	return NULL;
+}
+
 enum vigie_status slots_reserve(struct vigie_records *records, struct slots **table, enum vigie_bytes bytes,
 				size_t more, slots_fill *fill)
 {
@@ -45,6 +62,22 @@ enum vigie_status slots_reserve(struct vigie_records *records, struct slots **ta
 	__atomic_store_n(table, slots, __ATOMIC_RELEASE);
 	vigie_piece_retire(records, bytes, old);
 	return VIGIE_OK;
+}
+
+uint64_t slots_hash(const void *piece, slots_key *key_of)
+{
+	size_t length;
+	const uint8_t *key = key_of(piece, &length);
+
+	return vigie_hash(key, length);
+}
+
+void slots_copy(const struct slots *old, struct slots *fresh, slots_key *key_of)
+{
+	const void *piece;
+
+	for (uint32_t at = 0; (piece = slots_each(old, &at)) != NULL;)
+		slots_add(fresh, slots_hash(piece, key_of), piece, false);
 }
 
 void slots_add(struct slots *table, uint64_t hash, const void *piece, bool flag)

@@ -86,6 +86,12 @@ static inline void *slots_next(struct slots_walk *walk, bool *flag)
 	return NULL;
 }
 
+/* The key that stands in a piece, and by whose hash it is found. */
+typedef const uint8_t *slots_key(const void *piece, size_t *length);
+
+/* The piece with this key; NULL when there is none. */
+void *slots_find(struct slots *const *table, const uint8_t *key, size_t length, slots_key *key_of);
+
 /* All pieces, in no order: `at` is 0 at first. NULL at the end. Pieces may be removed on the way. */
 void *slots_each(const struct slots *table, uint32_t *at);
 
@@ -98,6 +104,10 @@ typedef void slots_fill(const struct vigie_records *records, const struct slots 
  * bytes are counted as `bytes`. VIGIE_ENOMEM. */
 enum vigie_status slots_reserve(struct vigie_records *records, struct slots **table, enum vigie_bytes bytes,
 				size_t more, slots_fill *fill);
+
+/* What a table of pieces with keys is filled with. */
+void slots_copy(const struct slots *old, struct slots *fresh, slots_key *key_of);
+uint64_t slots_hash(const void *piece, slots_key *key_of);
 
 /* Adds a piece that is not there, for which room was reserved. */
 void slots_add(struct slots *table, uint64_t hash, const void *piece, bool flag);

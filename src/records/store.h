@@ -75,8 +75,11 @@ static inline const uint8_t *slice_endpoints(const struct slice *slice)
 	return slice_zones(slice) + slice->zones_length;
 }
 
-static inline const uint8_t *slice_key(const struct slice *slice)
+static inline const uint8_t *slice_key(const void *piece, size_t *length)
 {
+	const struct slice *slice = piece;
+
+	*length = slice->key_length;
 	return slice_endpoints(slice) + slice->endpoints_length;
 }
 
@@ -94,6 +97,14 @@ enum { POD_SAME = offsetof(struct pod, address_count) };
 static inline size_t pod_size(const struct pod *pod)
 {
 	return sizeof(*pod) + 16 * (size_t)pod->address_count + pod->key_length;
+}
+
+static inline const uint8_t *pod_key(const void *piece, size_t *length)
+{
+	const struct pod *pod = piece;
+
+	*length = pod->key_length;
+	return pod->data + 16 * (size_t)pod->address_count;
 }
 
 /* Whether two objects of these sizes are the same bytes from `same` on. */

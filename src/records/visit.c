@@ -16,9 +16,11 @@ static const char *label_text(struct visit *visit, const uint8_t *label)
 }
 
 /* "NAMESPACE/NAME" taken apart. */
-static bool split_key(struct visit *visit, const uint8_t *key, size_t length, const char **namespace,
+static bool split_key(struct visit *visit, const void *held, slots_key *key_of, const char **namespace,
 		      const char **name)
 {
+	size_t length;
+	const uint8_t *key = key_of(held, &length);
 	const char *text = vigie_arena_strndup(visit->arena, (const char *)key, length);
 	const char *slash = text ? strchr(text, '/') : NULL;
 
@@ -128,7 +130,7 @@ static bool visit_slice(struct visit *visit, const struct slice *held)
 	slice->service = label_text(visit, held->entry->key);
 	slice->ports = make_ports(visit, held->data, &slice->port_count);
 	return endpoints && slice->service && slice->ports && make_endpoints(visit, held, endpoints) &&
-	       split_key(visit, slice_key(held), held->key_length, &slice->namespace, &slice->name) &&
+	       split_key(visit, held, slice_key, &slice->namespace, &slice->name) &&
 	       visit->visitor(visit->argument, VIGIE_KIND_SLICE, &object);
 }
 
@@ -141,8 +143,7 @@ static bool visit_pod(struct visit *visit, const struct pod *held)
 	if (!addresses)
 		return false;
 	memcpy(addresses, held->data, 16 * (size_t)held->address_count);
-	return split_key(visit, held->data + 16 * (size_t)held->address_count, held->key_length,
-			 &object.pod.namespace, &object.pod.name) &&
+	return split_key(visit, held, pod_key, &object.pod.namespace, &object.pod.name) &&
 	       visit->visitor(visit->argument, VIGIE_KIND_POD, &object);
 }
 
