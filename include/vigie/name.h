@@ -45,10 +45,6 @@ size_t vigie_name_length(const uint8_t *wire);
 /* Whether two wire names are the same but for the case of ASCII letters. */
 bool vigie_name_equal(const uint8_t *a, const uint8_t *b);
 
-/* An order of folded wire names for tables that are searched: below zero when `a` stands before `b`, zero
- * when they are the same. Shorter names come first; it is not the canonical order of DNSSEC. */
-int vigie_name_order(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length);
-
 /* Whether 2 × `size` bytes of two pieces of names are the same: the first and the last `size` of `length`,
  * which may overlap. `size` is a constant. */
 static inline __attribute__((always_inline)) bool vigie_name_same_ends(const uint8_t *a, const uint8_t *b,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "vigie/log.h"
+#include "vigie/name_table.h"
 
 enum {
 	FILES_MAX = 65536 /* zones of one folder; further files are left out */
@@ -20,33 +21,17 @@ struct scan {
 	size_t capacity;
 };
 
-static int compare_zones(const void *a, const void *b)
+static const struct vigie_name *origin_of(const void *zone)
 {
-	const struct auto_zone *left = a;
-	const struct auto_zone *right = b;
-
-	return vigie_name_order(left->origin.bytes, left->origin.length, right->origin.bytes,
-				right->origin.length);
+	return &((const struct auto_zone *)zone)->origin;
 }
 
 const struct auto_zone *auto_table_get(const struct auto_table *table, const uint8_t *origin, size_t length)
 {
-	size_t low = 0;
-	size_t high = table ? table->count : 0;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct vigie_name *name = &table->zones[middle].origin;
-		int order = vigie_name_order(name->bytes, name->length, origin, length);
-
-		if (order == 0)
-			return &table->zones[middle];
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	if (!table)
+		return NULL;
+	return vigie_name_table_get(table->zones, table->count, sizeof(table->zones[0]), origin_of, origin,
+				    length);
 }
 
 const struct auto_zone *auto_table_find(const struct auto_table *table, const struct vigie_name *name)
@@ -215,7 +200,7 @@ struct auto_table *auto_scan(struct auto_folder *folder, const struct auto_table
 		auto_table_free(scan.table);
 		return NULL;
 	}
-	qsort(scan.table->zones, scan.table->count, sizeof(scan.table->zones[0]), compare_zones);
+	vigie_name_table_sort(scan.table->zones, scan.table->count, sizeof(scan.table->zones[0]), origin_of);
 	tell_of_deleted(&scan);
 	return scan.table;
 }

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "vigie/name_table.h"
+
 struct follower_table *follower_table_new(size_t capacity)
 {
 	struct follower_table *table = malloc(sizeof(*table) + capacity * sizeof(*table->list));
@@ -11,37 +13,25 @@ struct follower_table *follower_table_new(size_t capacity)
 	return table;
 }
 
-static int compare(const void *a, const void *b)
+static const struct vigie_name *origin_of(const void *element)
 {
-	const struct vigie_name *left = &(*(struct follower *const *)a)->zone.origin;
-	const struct vigie_name *right = &(*(struct follower *const *)b)->zone.origin;
-
-	return vigie_name_order(left->bytes, left->length, right->bytes, right->length);
+	return &(*(struct follower *const *)element)->zone.origin;
 }
 
 void follower_table_sort(struct follower_table *table)
 {
-	qsort(table->list, table->count, sizeof(*table->list), compare);
+	vigie_name_table_sort(table->list, table->count, sizeof(*table->list), origin_of);
 }
 
 struct follower *follower_table_get(const struct follower_table *table, const uint8_t *origin, size_t length)
 {
-	size_t low = 0;
-	size_t high = table ? table->count : 0;
+	struct follower **found;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct vigie_name *name = &table->list[middle]->zone.origin;
-		int order = vigie_name_order(name->bytes, name->length, origin, length);
-
-		if (order == 0)
-			return table->list[middle];
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	if (!table)
+		return NULL;
+	found = vigie_name_table_get(table->list, table->count, sizeof(*table->list), origin_of, origin,
+				     length);
+	return found ? *found : NULL;
 }
 
 struct follower *follower_table_find(const struct follower_table *table, const struct vigie_name *name)

@@ -137,10 +137,3 @@ bool vigie_name_equal(const uint8_t *a, const uint8_t *b)
 		b += 1 + length;
 	}
 }
-
-int vigie_name_order(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length)
-{
-	if (a_length != b_length)
-		return a_length < b_length ? -1 : 1;
-	return memcmp(a, b, a_length);
-}

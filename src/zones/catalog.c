@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vigie/name_table.h"
 #include "zone.h"
 
 static const uint8_t version_label[] = "\7version";
@@ -120,13 +121,9 @@ static bool take(struct reader *reader, const struct vigie_zone_record *record)
 	return true;
 }
 
-static int order_members(const void *a, const void *b)
+static const struct vigie_name *origin_of(const void *member)
 {
-	const struct vigie_catalog_member *left = a;
-	const struct vigie_catalog_member *right = b;
-
-	return vigie_name_order(left->origin.bytes, left->origin.length, right->origin.bytes,
-				right->origin.length);
+	return &((const struct vigie_catalog_member *)member)->origin;
 }
 
 static bool check(struct reader *reader)
@@ -139,9 +136,9 @@ static bool check(struct reader *reader)
 		return broken(reader, "has not exactly one version record", reader->origin->bytes);
 	if (!reader->version_known)
 		return broken(reader, "is not of version 2", reader->origin->bytes);
-	qsort(catalog->members, catalog->count, sizeof(*catalog->members), order_members);
+	vigie_name_table_sort(catalog->members, catalog->count, sizeof(*catalog->members), origin_of);
 	for (size_t i = 1; i < catalog->count; i++) {
-		if (order_members(&catalog->members[i - 1], &catalog->members[i]) == 0)
+		if (vigie_name_equal(catalog->members[i - 1].origin.bytes, catalog->members[i].origin.bytes))
 			return broken(reader, "is listed twice", catalog->members[i].origin.bytes);
 	}
 	return true;
@@ -179,20 +176,8 @@ void vigie_catalog_free(struct vigie_catalog *catalog)
 const struct vigie_catalog_member *vigie_catalog_get(const struct vigie_catalog *catalog,
 						     const struct vigie_name *origin)
 {
-	size_t low = 0;
-	size_t high = catalog ? catalog->count : 0;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct vigie_name *name = &catalog->members[middle].origin;
-		int order = vigie_name_order(name->bytes, name->length, origin->bytes, origin->length);
-
-		if (order == 0)
-			return &catalog->members[middle];
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	if (!catalog)
+		return NULL;
+	return vigie_name_table_get(catalog->members, catalog->count, sizeof(*catalog->members), origin_of,
+				    origin->bytes, origin->length);
 }
