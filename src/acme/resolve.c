@@ -1,3 +1,4 @@
+/* Not forward's resolver, which needs a loop and a group of upstreams: this thread may wait. */
 #include "resolve.h"
 
 #include <arpa/inet.h>
@@ -9,9 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "vigie/bytes.h"
+#include "vigie/answer.h"
 #include "vigie/random.h"
 #include "vigie/record.h"
+#include "vigie/reply.h"
 
 enum {
 	TRIES = 3,
@@ -98,8 +100,7 @@ static bool ask(const struct acme_http *http, int fd, const struct vigie_name *n
 		got = recv(fd, reply, sizeof(reply), 0);
 		if (got < 0)
 			return false; /* nobody is there */
-		if (got < VIGIE_HEADER_SIZE || read_u16(reply) != id ||
-		    !(vigie_reply_flags(reply) & VIGIE_FLAG_QR))
+		if (vigie_reply_judge(query, reply, (size_t)got) != VIGIE_REPLY_GOOD)
 			continue;
 		take(reply, (size_t)got, type, list, used, size);
 		return true;
