@@ -136,21 +136,23 @@ def ask(port: int, name: str, rdtype: int) -> bool:
 
 
 class Ports:
-    """Ports that nobody uses now, below those that the kernel gives to the generator's sockets."""
+    """Ports that nobody uses now at any address of either family, below those that the kernel gives to the generator's
+    sockets."""
 
     def __init__(self):
         self.next = random.randrange(15353, 30000)  # others may measure on this machine, too
 
     def take(self) -> int:
-        while True:
+        while self.next < 32767:
             self.next += 1
             try:
                 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                    with socket.socket(socket.AF_INET, kind) as sock:
-                        sock.bind(("0.0.0.0", self.next))
+                    with socket.socket(socket.AF_INET6, kind) as sock:
+                        sock.bind(("::", self.next))
             except OSError:
                 continue
             return self.next
+        raise RuntimeError("no free port")
 
 
 class Limit(Contender):
