@@ -1,4 +1,4 @@
-/* Looking ahead finds what answering will look at, for every name of a service, and nothing for others. */
+/* Looking ahead fetches what answering will look at, for every name of a service, and nothing for others. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,11 +11,41 @@
 #include "table.h"
 #include "vigie/query.h"
 
-enum { FEW = 100, MANY = 5000 };
+/* The code that is tested is compiled here: what it fetches is noted. */
+static void note_fetched(const void *at);
+#define __builtin_prefetch(at) note_fetched(at)
+#include "ahead.c"
+
+enum { FEW = 100, MANY = 5000, FETCHED_MAX = 8 };
 
 static struct vigie_records *records;
 static struct vigie_cluster *cluster;
 static struct vigie_name zones[2];
+static uintptr_t fetched[FETCHED_MAX]; /* lines of the CPU's cache */
+static size_t fetched_count;
+
+static void note_fetched(const void *at)
+{
+	assert_true(fetched_count < FETCHED_MAX);
+	fetched[fetched_count++] = (uintptr_t)at / CACHE_LINE;
+}
+
+/* Whether all of it was fetched since the last time. */
+static bool was_fetched(const void *at, size_t length)
+{
+	uintptr_t last = ((uintptr_t)at + length - 1) / CACHE_LINE;
+	bool all = true;
+
+	for (uintptr_t line = (uintptr_t)at / CACHE_LINE; line <= last; line++) {
+		bool found = false;
+
+		for (size_t i = 0; i < fetched_count; i++)
+			found |= fetched[i] == line;
+		all &= found;
+	}
+	fetched_count = 0;
+	return all;
+}
 
 static void put_services(unsigned from, unsigned to)
 {
@@ -65,6 +95,7 @@ static const struct entry *look_ahead(const char *text)
 	uint64_t state = 0;
 	uint64_t before;
 
+	fetched_count = 0;
 	vigie_view_plan(&view);
 	assert_int_equal(vigie_name_from_text(&query.name, text), VIGIE_OK);
 	vigie_records_ahead(&view, 0, &query, &state);
@@ -103,6 +134,40 @@ static void test_names(void **state)
 	}
 }
 
+/* Where a look-up waits is where the line was fetched a step before: its first slot, all of the entry, the
+ * blob up to what leads to its parts. */
+static void test_what_is_fetched(void **state)
+{
+	struct vigie_view view = {.records = records, .zones = zones, .zone_count = 2};
+
+	vigie_view_plan(&view);
+	for (unsigned i = 0; i < FEW; i++) {
+		char text[64];
+		uint8_t key[KEY_MAX];
+		struct vigie_query query;
+		const struct entry *entry;
+		uint64_t found = 0;
+		uint64_t hash;
+
+		snprintf(text, sizeof(text), "s%u.shop.svc.cluster.local", i);
+		assert_int_equal(vigie_name_from_text(&query.name, text), VIGIE_OK);
+		memcpy(key, query.name.bytes, query.name.offset[2]);
+		hash = vigie_hash(key, query.name.offset[2]);
+		entry = vigie_table_find(records, key, query.name.offset[2]);
+		assert_non_null(entry);
+		fetched_count = 0;
+		vigie_records_ahead(&view, 0, &query, &found);
+		assert_true(was_fetched(&records->services->words[slots_first(records->services, hash)],
+					sizeof(uint64_t)));
+		vigie_records_ahead(&view, 1, NULL, &found);
+		if ((uintptr_t)entry != found)
+			continue; /* another with these fifteen bits stands before it */
+		assert_true(was_fetched(entry, sizeof(*entry) + entry->key_length));
+		vigie_records_ahead(&view, 2, NULL, &found);
+		assert_true(was_fetched(entry_blob(entry), offsetof(struct blob, row_count)));
+	}
+}
+
 static void test_small_tables_are_near(void **state)
 {
 	assert_false(vigie_records_is_far(records));
@@ -114,6 +179,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_what_is_fetched),
 		cmocka_unit_test(test_small_tables_are_near),
 	};
 
