@@ -117,7 +117,7 @@ enum vigie_status vigie_upstreams_set(struct vigie_upstreams *group, const struc
 
 /* Before the first members are set: those that `before` has now, and that `group` would reach in the same
  * way, are the same for `group` when it gets them as members, with what is known of them and their
- * connections. VIGIE_ENOMEM. */
+ * connections. When there are such, `group` may send no more retries than `before` may now. VIGIE_ENOMEM. */
 enum vigie_status vigie_upstreams_inherit(struct vigie_upstreams *group, struct vigie_upstreams *before);
 
 enum {

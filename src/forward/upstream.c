@@ -183,6 +183,9 @@ enum vigie_status vigie_upstreams_inherit(struct vigie_upstreams *group, struct 
 				set->list[set->count++] = upstream_hold(old->list[i]);
 		}
 		group->before = set;
+		/* A reload is no reason to ask those that lose everything more. */
+		if (set->count > 0)
+			group->budget = atomic_load(&before->budget);
 	}
 	upstream_set_release(old);
 	return set ? VIGIE_OK : VIGIE_ENOMEM;

@@ -35,6 +35,7 @@ MUTANTS = [
     ("forward/exchange.c", "	if (!udp)\n		drop(attempt);", "	drop(attempt);", "exchange", "test_a_forged_refusal_loses_no_reply"),
     ("forward/exchange.c", "	return sent < VIGIE_ATTEMPTS_UPSTREAM;", "	return true;", "exchange", "test_attempts_are_bounded"),
     ("forward/exchange.c", "!upstreams_spend(exchange->set->group)", "false", "exchange", "test_retries_have_a_budget"),
+    ("forward/upstream.c", "group->budget = atomic_load(&before->budget);", ";", "exchange", "test_the_budget_outlives_a_reload"),
     ("forward/health.c", "health->suspected = suspected = true;", "health->open = suspected = true;", "exchange",
      "test_a_question_without_answer_gives_nobody_up"),
     ("forward/health.c", "if (most > 0 && health->lost == most)", "if (0)", "exchange", "test_a_silent_one_is_spared"),

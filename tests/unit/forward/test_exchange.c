@@ -125,6 +125,32 @@ static void test_retries_have_a_budget(void **state)
 	assert_true(packets() <= 2 * QUESTIONS + BUDGET_MAX);
 }
 
+/* The retries that a group has which takes over from `group`. */
+static int retries_after_a_reload(void)
+{
+	struct vigie_upstreams *next = vigie_upstreams_new(&options);
+	int retries = 0;
+
+	assert_non_null(next);
+	assert_int_equal(vigie_upstreams_inherit(next, group), VIGIE_OK);
+	while (upstreams_spend(next))
+		retries++;
+	vigie_upstreams_free(next);
+	return retries;
+}
+
+static void test_the_budget_outlives_a_reload(void **state)
+{
+	begin(2);
+	assert_int_equal(retries_after_a_reload(), BUDGET_MAX);
+	for (int i = 0; i < BUDGET_MAX - 3; i++)
+		assert_true(upstreams_spend(group));
+	assert_int_equal(retries_after_a_reload(), 3);
+	/* Of servers that are reached in another way nothing is known. */
+	options.source.ss_family = AF_INET;
+	assert_int_equal(retries_after_a_reload(), BUDGET_MAX);
+}
+
 static void test_the_breaker(void **state)
 {
 	begin(2);
@@ -485,6 +511,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_silent_upstream_costs_one_timeout, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_attempts_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_retries_have_a_budget, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_budget_outlives_a_reload, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_breaker, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_hedge, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_hedge_on_a_rough_path, setup, teardown),
