@@ -107,7 +107,8 @@ void vigie_answer_lower_limit(struct vigie_answer *answer, size_t limit);
 uint16_t vigie_answer_offset(const struct vigie_answer *answer, const uint8_t *place);
 
 /* Takes another server's whole reply as this answer: rcode, AA, RA, AD, TC and all records, byte for byte but
- * for its OPT and what stands behind that, cut by whole RRs when it does not fit. `reply` must have passed
+ * for its OPT and what stands behind that, and with the least TTL of a set for each of its records (RFC 2181
+ * section 5.2), cut by whole RRs when it does not fit. `reply` must have passed
  * vigie_reply_judge for this question. VIGIE_EINVAL when a record is malformed or an OPT is not an additional
  * one; the answer is reset then. */
 enum vigie_status vigie_answer_take(struct vigie_answer *answer, const uint8_t *reply, size_t length);
@@ -157,7 +158,8 @@ void vigie_answer_cut(struct vigie_answer *answer, size_t limit);
 size_t vigie_answer_end(struct vigie_answer *answer);
 
 /* A whole answer without records, for packets that the gate refused: id, opcode and RD echoed, the question
- * when it could be read. Returns its length; 0 when the rule is silence (short packets and responses). */
+ * when it could be read, and OPT when the packet has one (RFC 6891 sections 6.1.1 and 7). Returns its length;
+ * 0 when the rule is silence (short packets and responses). */
 size_t vigie_answer_refusal(const struct vigie_query *query, enum vigie_gate gate, uint8_t *buffer,
 			    size_t limit);
 

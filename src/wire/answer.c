@@ -177,11 +177,35 @@ inline size_t vigie_answer_end(struct vigie_answer *answer)
 	return end(answer, answer->rcode <= 0x0f ? answer->rcode : VIGIE_RCODE_SERVFAIL, 0);
 }
 
+/* Whether a message without a question that could be read has an OPT record. */
+static bool has_opt(const struct vigie_query *query)
+{
+	const uint8_t *packet = query->packet;
+	size_t length = query->packet_length;
+	unsigned records = (unsigned)read_u16(packet + 6) + read_u16(packet + 8) + read_u16(packet + 10);
+	size_t at = VIGIE_HEADER_SIZE;
+	struct record record;
+
+	for (unsigned questions = read_u16(packet + 4); questions > 0; questions--) {
+		at = record_skip_name(packet, length, at);
+		if (at == 0 || length - at < 4)
+			return false;
+		at += 4;
+	}
+	for (; records > 0 && record_read(&record, packet, length, at); records--) {
+		if (record.type == VIGIE_TYPE_OPT)
+			return true;
+		at = record.end;
+	}
+	return false;
+}
+
 size_t vigie_answer_refusal(const struct vigie_query *query, enum vigie_gate gate, uint8_t *buffer,
 			    size_t limit)
 {
 	struct vigie_answer answer;
 	uint16_t rcode = VIGIE_RCODE_FORMERR;
+	bool edns;
 
 	if (gate == VIGIE_GATE_SHORT || gate == VIGIE_GATE_RESPONSE)
 		return 0;
@@ -194,8 +218,11 @@ size_t vigie_answer_refusal(const struct vigie_query *query, enum vigie_gate gat
 		answer.rcode = rcode;
 		return vigie_answer_end(&answer);
 	}
-	write_header(buffer, query->id, (uint16_t)(echoed_flags(query) | rcode), 0, 0, 0, 0);
-	return VIGIE_HEADER_SIZE;
+	edns = has_opt(query);
+	write_header(buffer, query->id, (uint16_t)(echoed_flags(query) | rcode), 0, 0, 0, edns);
+	if (edns)
+		write_opt(buffer + VIGIE_HEADER_SIZE, rcode, false);
+	return VIGIE_HEADER_SIZE + (edns ? OPT_SIZE : 0);
 }
 
 size_t vigie_query_write(uint8_t *buffer, size_t size, uint16_t id, uint16_t flags, const uint8_t *name,

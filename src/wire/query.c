@@ -4,15 +4,17 @@
 #include "read_name.h"
 #include "record.h"
 
-/* One OPT record at most, with the root as its owner, in the additional section (RFC 6891 section 6.1.1). */
+/* One OPT record at most, with the root as its owner, in the additional section (RFC 6891 section 6.1.1). The
+ * answer has one as well, also when it is a format error (section 7). */
 static bool read_opt(struct vigie_query *query, const struct record *record, uint8_t *version)
 {
 	const uint8_t *packet = query->packet;
+	bool another = query->edns;
 	size_t at = record->rdata;
 
-	if (query->edns || packet[record->owner] != 0)
-		return false;
 	query->edns = true;
+	if (another || packet[record->owner] != 0)
+		return false;
 	query->edns_size = record->class > VIGIE_UDP_SIZE_PLAIN ? record->class : VIGIE_UDP_SIZE_PLAIN;
 	query->edns_do = (record->ttl & 0x8000) != 0;
 	*version = (uint8_t)(record->ttl >> 16);
@@ -41,7 +43,7 @@ static __attribute__((noinline)) enum vigie_gate read_records(struct vigie_query
 		if (!record_read(&record, packet, query->packet_length, at))
 			return VIGIE_GATE_FORMAT;
 		if (record.type == VIGIE_TYPE_OPT &&
-		    (i < before_additional || !read_opt(query, &record, &version)))
+		    (!read_opt(query, &record, &version) || i < before_additional))
 			return VIGIE_GATE_FORMAT;
 		at = record.end;
 	}

@@ -6,6 +6,8 @@
 #include "vigie/answer.h"
 #include "vigie/record.h"
 
+enum { TYPE_RRSIG = 46 };
+
 /* Takes one record as it stands. The question is as long as ours, so offsets, and with them compression
  * pointers, stay valid as long as nothing was left out before. */
 static bool take_record(struct vigie_answer *answer, enum vigie_section section, const uint8_t *reply,
@@ -22,10 +24,65 @@ static bool take_record(struct vigie_answer *answer, enum vigie_section section,
 	return true;
 }
 
+/* Whether both are records of one set. Signatures are none: each has the TTL of what it signs (RFC 4034
+ * section 3). */
+static bool same_set(const struct vigie_record_walk *walk, const struct vigie_record *a,
+		     const struct vigie_record *b)
+{
+	struct vigie_name owners[2];
+
+	return a->section == b->section && a->type == b->type && a->class == b->class &&
+	       a->type != TYPE_RRSIG && vigie_record_name(walk, a->owner, &owners[0]) &&
+	       vigie_record_name(walk, b->owner, &owners[1]) && owners[0].length == owners[1].length &&
+	       memcmp(owners[0].bytes, owners[1].bytes, owners[0].length) == 0;
+}
+
+/* Gives the next `count` records one TTL. */
+static void write_ttls(struct vigie_answer *answer, struct vigie_record_walk walk, unsigned count,
+		       uint32_t ttl)
+{
+	struct vigie_record record;
+
+	for (; count > 0 && vigie_record_next(&walk, &record); count--)
+		write_u32(answer->buffer + record.fixed + 4, ttl);
+}
+
+/* A set is sent with one TTL, the least that its records came with (RFC 2181 section 5.2): it would be a set
+ * no more when the first of them is gone. Its records stand side by side. */
+static __attribute__((noinline)) void level_ttls(struct vigie_answer *answer)
+{
+	struct vigie_record_walk walk;
+	struct vigie_record_walk begin; /* of the set that `last` belongs to */
+	struct vigie_record last;
+	unsigned count = 0;
+	uint32_t least = 0;
+	bool more = true;
+
+	vigie_record_walk_answer(&walk, answer);
+	while (more) {
+		struct vigie_record_walk before = walk;
+		struct vigie_record record;
+
+		more = vigie_record_next(&walk, &record);
+		if (count > 0 && !(more && same_set(&walk, &last, &record))) {
+			write_ttls(answer, begin, count, least);
+			count = 0;
+		}
+		if (count++ == 0) {
+			begin = before;
+			least = UINT32_MAX;
+		}
+		last = record;
+		least = more && record.ttl < least ? record.ttl : least;
+	}
+}
+
 enum vigie_status vigie_answer_take(struct vigie_answer *answer, const uint8_t *reply, size_t length)
 {
 	uint16_t flags = read_u16(reply + 2);
 	size_t at = VIGIE_HEADER_SIZE + vigie_query_question_length(answer->query);
+	struct record last = {0};
+	bool uneven = false;
 	bool takes = true;
 
 	vigie_answer_reset(answer);
@@ -49,9 +106,13 @@ enum vigie_status vigie_answer_take(struct vigie_answer *answer, const uint8_t *
 				takes = false;
 			}
 			takes = takes && take_record(answer, (enum vigie_section)section, reply, &record);
+			uneven = uneven || (record.type == last.type && record.ttl != last.ttl);
+			last = record;
 			at = record.end;
 		}
 	}
+	if (uneven)
+		level_ttls(answer);
 	return VIGIE_OK;
 }
 

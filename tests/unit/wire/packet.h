@@ -25,6 +25,8 @@
 
 /* OPT: 1,232 bytes, version 0, DO, no options. */
 #define OPT_DO "\0\0\x29\4\xd0\0\0\x80\0\0\0"
+/* The same without DO. */
+#define OPT_PLAIN "\0\0\x29\4\xd0\0\0\0\0\0\0"
 
 struct packet {
 	size_t length;

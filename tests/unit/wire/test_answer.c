@@ -228,6 +228,18 @@ static void test_refusals(void **state)
 	/* Two OPT records: the answer has one. */
 	expect_refusal(BYTES("\x12\x34\1\0\0\1\0\0\0\0\0\2" QUESTION OPT_DO OPT_DO), VIGIE_GATE_FORMAT,
 		       BYTES("\x12\x34\x81\1\0\1\0\0\0\0\0\1" QUESTION OPT_DO));
+	/* One with a name, and one in another section. */
+	expect_refusal(BYTES("\x12\x34\1\0\0\1\0\0\0\0\0\1" QUESTION "\1a" OPT_DO), VIGIE_GATE_FORMAT,
+		       BYTES("\x12\x34\x81\1\0\1\0\0\0\0\0\1" QUESTION OPT_PLAIN));
+	expect_refusal(BYTES("\x12\x34\1\0\0\1\0\0\0\1\0\0" QUESTION OPT_DO), VIGIE_GATE_FORMAT,
+		       BYTES("\x12\x34\x81\1\0\1\0\0\0\0\0\1" QUESTION OPT_DO));
+	/* One behind what is no question, or no query. */
+	expect_refusal(BYTES("\x12\x34\1\0\0\2\0\0\0\0\0\1" QUESTION QUESTION OPT_DO), VIGIE_GATE_QDCOUNT,
+		       BYTES("\x12\x34\x81\1\0\0\0\0\0\0\0\1" OPT_PLAIN));
+	expect_refusal(BYTES("\x12\x34\x79\0\0\0\0\0\0\0\0\1" OPT_DO), VIGIE_GATE_OPCODE,
+		       BYTES("\x12\x34\xf9\4\0\0\0\0\0\0\0\1" OPT_PLAIN));
+	expect_refusal(BYTES("\x12\x34\x29\0\0\1\0\1\0\0\0\1" QUESTION), VIGIE_GATE_OPCODE,
+		       BYTES("\x12\x34\xa9\4\0\0\0\0\0\0\0\0"));
 	expect_refusal(BYTES("\x12\x34\1\0\0\1\0\0\0\0\0\1" QUESTION "\0\0\x29\4\xd0\0\7\x80\0\0\0"),
 		       VIGIE_GATE_VERSION,
 		       BYTES("\x12\x34\x81\0\0\1\0\0\0\0\0\1" QUESTION "\0\0\x29\4\xd0\1\0\x80\0\0\0"));

@@ -192,6 +192,32 @@ static void test_take(void **state)
 	expect_end(f, BYTES("\x12\x34\x81\0\0\1\0\0\0\0\0\0" QUESTION));
 }
 
+/* A record of the question's name, or of another one, with a TTL and four bytes of RDATA. */
+#define SET_RR(owner, type, ttl, last) owner "\0" type "\0\1\0\0\0" ttl "\0\4\12\0\0" last
+#define POINTER "\xc0\x0c"
+#define SPELLED "\7EXAMPLE\3org\0"
+
+static void test_take_levels_ttls(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, false, 512, 0, 6, 0, 2);
+	put(&f->reply, BYTES(SET_RR(POINTER, "\1", "\74", "\1") SET_RR(SPELLED, "\1", "\36", "\2")
+				     SET_RR(POINTER, "\1", "\74", "\3")));
+	put(&f->reply, BYTES(SET_RR("\1a" POINTER, "\1", "\5", "\4"))); /* another name */
+	/* Signatures keep the TTLs of what they sign. */
+	put(&f->reply, BYTES(SET_RR(POINTER, "\56", "\74", "\5") SET_RR(POINTER, "\56", "\7", "\6")));
+	put(&f->reply, BYTES(SET_RR(POINTER, "\1", "\1", "\7")
+				     SET_RR(POINTER, "\1", "\2", "\10"))); /* another section */
+	assert_int_equal(take(f), VIGIE_OK);
+	expect_end(f,
+		   BYTES("\x12\x34\x81\0\0\1\0\6\0\0\0\2" QUESTION SET_RR(POINTER, "\1", "\36", "\1")
+				 SET_RR(SPELLED, "\1", "\36", "\2") SET_RR(POINTER, "\1", "\36", "\3") SET_RR(
+					 "\1a" POINTER, "\1", "\5", "\4") SET_RR(POINTER, "\56", "\74", "\5")
+					 SET_RR(POINTER, "\56", "\7", "\6") SET_RR(POINTER, "\1", "\1", "\7")
+						 SET_RR(POINTER, "\1", "\1", "\10")));
+}
+
 static void test_take_opt_in_the_middle(void **state)
 {
 	struct fixture *f = *state;
@@ -471,6 +497,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_check_case, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_check_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_take, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_take_levels_ttls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_take_opt_in_the_middle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_take_cuts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_take_malformed, setup, teardown),
