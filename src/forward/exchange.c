@@ -479,8 +479,8 @@ static void explain(struct exchange *exchange, const struct attempt *attempt,
 	char text[REASON_MAX];
 
 	if (edns->explained) {
-		snprintf(text, sizeof(text), "rcode %u, %.*s", edns->rcode, (int)edns->text_length,
-			 (const char *)edns->text);
+		snprintf(text, sizeof(text), "rcode %u%s%.*s", edns->rcode, edns->text_length > 0 ? ", " : "",
+			 (int)edns->text_length, (const char *)edns->text);
 		set_trouble(exchange, attempt->upstream, edns->info, text);
 	} else if (edns->rcode != VIGIE_RCODE_NOERROR && edns->rcode != VIGIE_RCODE_NXDOMAIN) {
 		snprintf(text, sizeof(text), "answered with rcode %u", edns->rcode);

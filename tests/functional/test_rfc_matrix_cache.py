@@ -6,6 +6,7 @@ import dns.edns
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rrset
 import pytest
 
 from rfc_matrix import own_name, rfc
@@ -68,10 +69,13 @@ def test_ttls_count_down(vigie, upstream, name, denial):
 
 
 @rfc(1035, "3.2.1", "a record with TTL 0 is for the transaction under way and not held (where `success` has MINTTL 0)")
+@rfc(8767, "7", "a record with TTL 0 is no stale data, either")
 def test_ttl_zero_is_not_held(vigie, upstream, name):
     upstream.answers[name, "A"] = Reply(f"{name} 0 IN A 192.0.2.1")
     for count in (1, 2, 3):
         assert ttls(vigie.ask(name)) == [0] and len(upstream.asked(name)) == count
+    upstream.answers[name, "A"] = Reply(rcode="SERVFAIL")
+    assert vigie.ask(name).rcode() == dns.rcode.SERVFAIL
 
 
 @rfc(1035, "7.4", "a reply that is truncated is not held")
@@ -82,13 +86,61 @@ def test_truncated_is_not_held(vigie, upstream, name):
         assert upstream.asked(name).count("udp") == count
 
 
+@rfc(1035, "7.4", "what is held is never preferred to what this server is an authority for")
+def test_own_data_is_not_held(start, upstream, snapshot):
+    vigie = start(f".:PORT {{\n bind 127.0.0.1\n cache\n kubernetes cluster.local {{\n snapshot {snapshot}\n ttl 60\n }}\n forward . {upstream.text}\n}}\n")
+    first = vigie.ask("web.default.svc.cluster.local.")
+    time.sleep(1.1)
+    again = vigie.ask("web.default.svc.cluster.local.")
+    assert first.answer and first.flags & again.flags & dns.flags.AA and ttls(first) == ttls(again) == [60], "nothing that ages"
+
+
+@rfc(1035, "7.4", "an answer to a name with a star is for that name alone")
+def test_stars_are_names(vigie, upstream, name):
+    upstream.answers[f"*.{name}", "A"] = Reply(f"*.{name} 60 IN A 192.0.2.1")
+    for _ in range(2):
+        assert addresses(vigie.ask(f"*.{name}")) == ["192.0.2.1"] and addresses(vigie.ask(f"x.{name}")) == []
+    assert len(upstream.asked(f"*.{name}")) == len(upstream.asked(f"x.{name}")) == 1
+
+
 @rfc(2181, "5.2", "records of one set with different TTLs are held for the least of them")
 def test_the_least_ttl_of_a_set(vigie, upstream, name):
-    upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.1", f"{name} 1 IN A 192.0.2.2")
+    upstream.answers[name, "A"] = Reply(wire=uneven(name, 60, 1))
     vigie.ask(name)
     assert len(addresses(until_asked_again(vigie, upstream, name))) == 2  # within the patience of a test, not 60 s
 
 
+def uneven(name: str, *each: int) -> bytes:
+    """A reply whose addresses have these TTLs, which dnspython would not write."""
+    reply = dns.message.make_response(dns.message.make_query(name, "A"))
+    for number, ttl in enumerate(each):
+        reply.answer.append(dns.rrset.from_text(name, ttl, "IN", "A", f"192.0.2.{number}"))
+    return reply.to_wire()
+
+
+@rfc(2181, "5.2", "a set is sent with one TTL")
+@pytest.mark.parametrize("cache", ["", f"cache {{\n {BOUNDS}\n }}"], ids=["forwarded", "held"])
+def test_a_set_has_one_ttl(start, upstream, name, cache):
+    vigie = start(f".:PORT {{\n bind 127.0.0.1\n {cache}\n forward . {upstream.text}\n}}\n")
+    upstream.answers[name, "A"] = Reply(wire=uneven(name, 60, 3000, 50))
+    for tcp in (False, True):
+        wire = vigie.exchange_wire(dns.message.make_query(name, "A").to_wire(), tcp=tcp)
+        one, two, three = (int.from_bytes(wire[at:at + 4], "big") for at in (len(wire) - 16 * left - 10 for left in (2, 1, 0)))
+        assert 40 < one == two == three <= 50
+
+
+@rfc(2181, "5.4", "records of a reply and records that are held never become one set")
+@rfc(1035, "7.4", "what is in a reply and what is held are not combined: one takes the place of the other")
+def test_sets_are_not_merged(vigie, upstream, name):
+    upstream.answers[name, "A"] = Reply(f"{name} 1 IN A 192.0.2.1")
+    upstream.answers[name, "ANY"] = Reply(f"{name} 60 IN A 192.0.2.2", f"{name} 60 IN TXT x")
+    assert addresses(vigie.ask(name, "ANY")) == ["192.0.2.2"] and addresses(vigie.ask(name)) == ["192.0.2.1"]
+    upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.3")
+    assert addresses(until_asked_again(vigie, upstream, name)) == ["192.0.2.3"]
+    assert addresses(vigie.ask(name)) == ["192.0.2.3"] and addresses(vigie.ask(name, "ANY")) == ["192.0.2.2"]
+
+
+@rfc(1035, "7.4", "what was not asked for is not held")
 @rfc(2181, "5.4.1", "what stood in the authority or additional section of a reply is never given as an answer")
 @rfc(5452, "6", "nothing that a reply says of other names is used, in whatever section it stands")
 def test_nothing_is_harvested(vigie, upstream, name):
@@ -103,6 +155,7 @@ def test_nothing_is_harvested(vigie, upstream, name):
 
 
 @rfc(2308, "3", "the SOA of a denial comes with the least of its TTL and MINIMUM")
+@rfc(2308, "8", "whoever holds anything holds denials as well")
 @rfc(2308, "6", "and again from the cache, counted down")
 @pytest.mark.parametrize("ttl, minimum, least", [(600, 40, 40), (30, 600, 30)])
 def test_ttl_of_a_denial(vigie, upstream, name, ttl, minimum, least):
@@ -122,6 +175,18 @@ def test_nodata_is_for_its_type(vigie, upstream, name):
     for _ in range(2):
         assert not vigie.ask(name, "AAAA").answer and addresses(vigie.ask(name)) == ["192.0.2.1"]
     assert len(upstream.asked(name, "AAAA")) == len(upstream.asked(name, "A")) == 1
+
+
+@rfc(2308, "5", "the records that prove a denial are held with it")
+@rfc(2308, "6", "records that prove a denial are in the authority section when it comes from the cache, beside the SOA")
+@pytest.mark.parametrize("rcode", ["NXDOMAIN", "NOERROR"])
+def test_proofs_of_denials(vigie, upstream, name, rcode):
+    proof = f"{name} 60 IN NSEC zzz.{name} TXT RRSIG NSEC"
+    signature = f"{name} 60 IN RRSIG NSEC 13 3 60 20370101000000 20260101000000 1 example.com. AAAA"
+    upstream.answers[name, "A"] = Reply(rcode=rcode, authority=(soa(60, 60), proof, signature))
+    query = dns.message.make_query(name, "A", want_dnssec=True)
+    first = records(vigie.exchange(query).authority)
+    assert len(first) == 3 and records(vigie.exchange(query).authority) == first and len(upstream.asked(name)) == 1
 
 
 @rfc(2308, "5", "a denial without SOA is not held")
@@ -160,7 +225,21 @@ def test_a_dead_upstream_is_asked_again(start, name):
         vigie.wait_until(lambda: vigie.ask(name).answer, "an answer")
 
 
-@rfc(8020, "3", "an NXDOMAIN hides no name below it, while nothing proves it: servers say it of names that have others below")
+@rfc(2308, "7.2", "who is silent about one question is not taken for dead, and is asked the others")
+def test_silence_is_about_one_question(start, name):
+    with Upstream(answers={(name, "A"): Reply(f"{name} 60 IN A 192.0.2.1")}) as upstream:
+        vigie = start(f".:PORT {{\n bind 127.0.0.1\n forward . {upstream.text} {{\n max_fails 1\n }}\n}}\n")
+        silent = [f"{number}.{name}" for number in range(8)]
+        with vigie.udp_socket() as client:
+            for one in silent:
+                upstream.answers[one, "A"] = Reply(drop=True)
+                client.send(dns.message.make_query(one, "A").to_wire())
+            for _ in silent:
+                assert dns.message.from_wire(client.recv(512)).rcode() == dns.rcode.SERVFAIL
+        assert addresses(vigie.ask(name)) == ["192.0.2.1"] and "does not answer" not in vigie.log()
+
+
+@rfc(8020, "3.2", "an NXDOMAIN hides no name below it, while nothing proves it: servers say it of names that have others below")
 def test_nxdomain_is_for_one_name(vigie, upstream, name):
     upstream.answers[name, "A"] = Reply(rcode="NXDOMAIN", authority=(soa(60, 60),))
     upstream.answers[f"below.{name}", "A"] = Reply(f"below.{name} 60 IN A 192.0.2.1")
@@ -178,7 +257,7 @@ def test_nxdomain_behind_a_cname(vigie, upstream, name):
     assert vigie.ask(name, "CNAME").rcode() == dns.rcode.NOERROR
 
 
-@rfc(8020, "2", "a name of this server's own with names below it exists: NODATA, not NXDOMAIN")
+@rfc(8020, "3.1", "a name of this server's own with names below it exists: NODATA, not NXDOMAIN")
 def test_empty_non_terminals_exist(start, snapshot):
     vigie = start(f".:PORT {{\n bind 127.0.0.1\n kubernetes cluster.local {{\n snapshot {snapshot}\n }}\n}}\n")
     for above in ("svc.cluster.local.", "default.svc.cluster.local.", "pod.cluster.local."):
@@ -186,6 +265,7 @@ def test_empty_non_terminals_exist(start, snapshot):
     assert vigie.ask("nothing.cluster.local.").rcode() == dns.rcode.NXDOMAIN
 
 
+@rfc(2181, "8", "no TTL of more than 31 bits is sent")
 @rfc(8767, "4", "a TTL with its top bit set is a large number; TTLs are capped, at a week where nothing lower is said")
 def test_ttl_with_the_top_bit(vigie, upstream, name):
     for number, ttl in enumerate((1 << 31, 0xFFFFFFFF, 0x7FFFFFFF)):
@@ -197,7 +277,7 @@ def test_ttl_with_the_top_bit(vigie, upstream, name):
 
 
 @rfc(8767, "4", "stale data comes with a TTL above 0; 30 s is advised")
-@rfc(8767, "5", "it is given when no upstream has an answer, and an error does not take its place")
+@rfc(8767, "4", "it is given when no upstream has an answer, and an error does not take its place")
 @rfc(8914, "4.4", "EDE 3: Stale Answer")
 @pytest.mark.parametrize("trouble", [Reply(rcode="SERVFAIL"), Reply(rcode="REFUSED"), Reply(rcode="NOTIMP"), Reply(drop=True)],
                          ids=["SERVFAIL", "REFUSED", "NOTIMP", "silence"])
@@ -229,7 +309,7 @@ def test_client_response_timer(vigie, upstream, name):
     wait_for(lambda: addresses(vigie.ask(name)) == ["192.0.2.2"], "the fresh answer")
 
 
-@rfc(8767, "5", "NOERROR and NXDOMAIN are the upstream's word and take the place of stale data, also when they deny it")
+@rfc(8767, "4", "NOERROR and NXDOMAIN are the upstream's word and take the place of stale data, also when they deny it")
 @pytest.mark.parametrize("word", [Reply(rcode="NXDOMAIN", authority=(soa(60, 60),)), Reply(authority=(soa(60, 60),)), Reply(rcode="NXDOMAIN")],
                          ids=["NXDOMAIN", "NODATA", "NXDOMAIN-without-SOA"])
 def test_a_denial_ends_what_is_stale(vigie, upstream, name, word):
@@ -255,17 +335,19 @@ def test_failure_recheck_timer(start, upstream, name):
 
 
 @rfc(9520, "3.1", "failures are held: the questions of others do not reach an upstream that has just failed")
+@rfc(9520, "3.2", "so is a failure when upstreams say nothing at all")
+@rfc(9520, "3.3", "when all name servers of a zone are silent, that is held")
 @rfc(8914, "4.14", "EDE 13: Cached Error")
-@pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "NOTIMP"])
+@pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "NOTIMP", "FORMERR", None])
 def test_failures_are_held(start, upstream, name, rcode):
-    vigie = start(f".:PORT {{\n bind 127.0.0.1\n cache {{\n servfail 5m\n }}\n forward . {upstream.text}\n}}\n")
-    upstream.answers[name, "A"] = Reply(rcode=rcode)
+    vigie = start(f".:PORT {{\n bind 127.0.0.1\n cache\n forward . {upstream.text} {{\n max_connect_attempts 1\n }}\n}}\n")
+    upstream.answers[name, "A"] = Reply(rcode=rcode) if rcode else Reply(drop=True)
     vigie.ask(name)
     before, began = len(upstream.asked(name)), time.monotonic()
     while time.monotonic() - began < 0.5:
         message = vigie.ask(name, size=1232)
         if time.monotonic() - began < 0.9:  # it is held for a second
-            assert dns.rcode.to_text(message.rcode()) == rcode and error_of(message) == 13
+            assert dns.rcode.to_text(message.rcode()) == (rcode or "SERVFAIL") and error_of(message) == 13
             assert len(upstream.asked(name)) == before
 
 
@@ -280,12 +362,14 @@ def test_failures_back_off(start, upstream, name):
     assert times[2] - times[1] > 1.5, "the second time for two seconds"
 
 
+@rfc(2308, "7.1", "a failure is held for one name, type and class")
 @rfc(9520, "3.2", "a failure is held under name, type and class: others are not touched by it")
 def test_failures_are_for_one_question(vigie, upstream, name):
     upstream.answers[name, "AAAA"] = Reply(rcode="SERVFAIL")
-    upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.1")
+    for other in (name, f"x.{name}"):
+        upstream.answers[other, "A"] = Reply(f"{other} 60 IN A 192.0.2.1")
     assert vigie.ask(name, "AAAA").rcode() == dns.rcode.SERVFAIL
-    assert addresses(vigie.ask(name)) == ["192.0.2.1"]
+    assert addresses(vigie.ask(name)) == addresses(vigie.ask(f"x.{name}")) == ["192.0.2.1"]
 
 
 @rfc(9520, "3.1", "a question is sent to one server by one transport three times at most")

@@ -14,7 +14,7 @@ import pytest
 
 from rfc_matrix import rfc
 from scripted_upstream import Reply, Upstream
-from vigie_process import PATIENCE, addresses, free_port, read_frame
+from vigie_process import PATIENCE, addresses, free_port, read_frame, wait_for
 
 NAME = "www.example.com."
 GOOD = Reply(f"{NAME} 60 IN A 192.0.2.80")
@@ -36,11 +36,29 @@ def error_of(message: dns.message.Message) -> tuple[int, str] | None:
 # Forged answers
 
 
-@rfc(5452, "9.1", "a reply is taken only with the question, the id, the address and the port of what was asked")
-@pytest.mark.parametrize("fault", [dict(wrong_id=True), dict(wrong_question=True), dict(wrong_port=True)], ids=["id", "question", "port"])
+def asked_for(rdtype: str, rdclass: str) -> dict:
+    """A reply to another type or class."""
+    reply = dns.message.make_response(dns.message.make_query(NAME, rdtype, rdclass))
+    reply.answer.append(dns.rrset.from_text(NAME, 60, "IN", "A", "203.0.113.66"))
+    return dict(raw=reply.to_wire()[2:])
+
+
+MISMATCHES = [pytest.param(dict(wrong_id=True), id="id"), pytest.param(dict(wrong_question=True), id="name"),
+              pytest.param(asked_for("AAAA", "IN"), id="type"), pytest.param(asked_for("A", "CH"), id="class")]
+
+
+@rfc(5452, "9.1", "a reply is taken only with the name, type, class, id, address and port of what was asked")
+@pytest.mark.parametrize("fault", [*MISMATCHES, pytest.param(dict(wrong_port=True), id="port")])
 def test_replies_match(serve, upstream, fault):
     upstream.answers[NAME, "A"] = [Reply(f"{NAME} 60 IN A 203.0.113.66", **fault), GOOD]
     assert addresses(serve(upstream).ask(NAME)) == ["192.0.2.80"]
+
+
+@rfc(7766, "7", "a reply by TCP belongs to the query with its id on that connection, and only if it has its name, type and class")
+@pytest.mark.parametrize("fault", MISMATCHES)
+def test_replies_match_by_tcp(serve, upstream, fault):
+    upstream.answers[NAME, "A"] = [Reply(f"{NAME} 60 IN A 203.0.113.66", **fault), GOOD]
+    assert addresses(serve(upstream, "force_tcp").ask(NAME)) == ["192.0.2.80"]
 
 
 @rfc(5452, "9.1", "also the address: a reply from another host with the right port is not taken")
@@ -64,7 +82,7 @@ def test_replies_from_another_address(serve):
 
 
 @rfc(5452, "9.2", "ids come from the whole range, ports from all that there are, unpredictably; each query has its own")
-@rfc(5452, "10", "and several ports are in use at the same time")
+@rfc(5452, "9.2", "and several ports are in use at the same time")
 def test_ids_and_ports(serve):
     with Upstream() as upstream:
         upstream.default = Reply(delay=0.3)
@@ -108,7 +126,34 @@ def test_both_transports(serve, upstream):
     assert "tcp" in upstream.asked(NAME)
 
 
-@rfc(7766, "6.2.1", "a client may send many queries on a connection without waiting; answers come when they are ready, in any order")
+@rfc(7766, "5", "what is too large for UDP reaches clients whole by TCP")
+def test_large_answers(serve, upstream):
+    full = [f"{NAME} 60 IN A 192.0.{number >> 8}.{number & 255}" for number in range(4000)]
+    upstream.answers[NAME, "A"] = Reply(*full)
+    vigie = serve(upstream)
+    assert vigie.ask(NAME, size=4096).flags & dns.flags.TC
+    assert len(addresses(vigie.ask(NAME, tcp=True))) == 4000
+
+
+@rfc(7766, "5", "an answer goes the way that its query came: by UDP, or on the same connection")
+def test_answers_come_the_same_way(serve, upstream):
+    names = [f"{number}.example.com." for number in range(3)]
+    for number, name in enumerate(names):
+        upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.{number}", delay=0.3 - number / 10)
+    vigie = serve(upstream)
+    address = vigie.address, vigie.port
+    with socket.create_connection(address, PATIENCE) as one, socket.create_connection(address, PATIENCE) as two, vigie.udp_socket() as client:
+        for way, name in zip((one, two, client), names):
+            wire = dns.message.make_query(name, "A", id=7).to_wire()
+            way.sendall(wire if way is client else struct.pack("!H", len(wire)) + wire)
+        replies = [dns.message.from_wire(wire) for wire in (read_frame(one), read_frame(two), client.recv(512))]
+        assert [addresses(reply) for reply in replies] == [[f"192.0.2.{number}"] for number in range(3)]
+        one.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            one.recv(1)
+
+
+@rfc(7766, "6.2.1.1", "a client may send many queries on a connection without waiting; answers come when they are ready, in any order")
 @rfc(7766, "7", "and each is told by its id")
 def test_pipelined_clients(serve, upstream):
     for number in range(20):
@@ -125,7 +170,7 @@ def test_pipelined_clients(serve, upstream):
 
 
 @rfc(7766, "6.2.1", "queries to an upstream share a connection, many at a time, with ids that differ while they wait")
-@rfc(7766, "6.2.1.1", "an upstream's replies are taken in any order")
+@rfc(7766, "7", "an upstream's replies are taken in any order")
 @rfc(7766, "6.2.2", "and one connection is enough")
 def test_pipelined_upstreams(serve, upstream):
     for number in range(64):
@@ -150,6 +195,33 @@ def test_unanswered_is_asked_again(serve, upstream, fault):
     vigie = serve(upstream, "force_tcp", "workers 1")
     vigie.ask("first.example.")
     assert addresses(vigie.ask(NAME)) == ["192.0.2.80"] and upstream.connections["tcp"] == 2
+
+
+@rfc(7766, "6.2.3", "a connection to an upstream is closed when it is idle")
+def test_idle_upstreams(serve):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(PATIENCE)
+        vigie = serve(f"127.0.0.1:{server.getsockname()[1]}", "force_tcp\n expire 500ms")
+        with vigie.udp_socket() as client:
+            client.send(dns.message.make_query(NAME, "A").to_wire())
+            with server.accept()[0] as connection:
+                connection.settimeout(PATIENCE)
+                reply = dns.message.make_response(dns.message.from_wire(read_frame(connection))).to_wire()
+                connection.sendall(struct.pack("!H", len(reply)) + reply)
+                assert client.recv(512) and connection.recv(1) == b""
+
+
+@rfc(7766, "6.2.4", "who has closed a connection is sent nothing more on it")
+def test_nothing_for_a_closed_connection(serve, upstream):
+    upstream.answers[NAME, "A"] = Reply(*GOOD.records, delay=0.3)
+    vigie = serve(upstream, more="cache")
+    wire = dns.message.make_query(NAME, "A").to_wire()
+    with socket.create_connection((vigie.address, vigie.port), PATIENCE) as connection:
+        connection.sendall(struct.pack("!H", len(wire)) + wire)
+        wait_for(lambda: upstream.asked(NAME), "the question upstream")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"] and len(upstream.asked(NAME)) == 1, "the answer is held nevertheless"
 
 
 @rfc(7766, "6.2.3", "connections stay open between queries, and a server closes them when they are idle")
@@ -208,6 +280,28 @@ def test_errors_of_upstreams(serve, upstream):
         message = serve(upstream).ask(name, size=1232)
         assert message.rcode() == dns.rcode.SERVFAIL
         assert error_of(message) == (code, f"{upstream.text}: rcode 2, because")
+
+
+@rfc(8914, "2", "where a text ends is told by the option's length; an end mark is not needed, nor passed on")
+@rfc(8914, "3", "any number of errors, with any rcode, whatever they are, change nothing else of a reply")
+@rfc(8914, "6", "a reply with an error is processed as one without: it is held, if it would be")
+@pytest.mark.parametrize("rcode", ["NOERROR", "NXDOMAIN", "SERVFAIL"])
+@pytest.mark.parametrize("text, passed", [(b"why", "why"), (b"why\0", "why"), (b"", "")], ids=["plain", "end-mark", "none"])
+def test_errors_are_taken(serve, upstream, rcode, text, passed):
+    reply = dns.message.make_response(dns.message.make_query(NAME, "A", use_edns=0))
+    reply.set_rcode(dns.rcode.from_text(rcode))
+    if rcode == "NOERROR":
+        reply.answer.append(dns.rrset.from_text(NAME, 60, "IN", "A", "192.0.2.80"))
+    reply.use_edns(0, options=[dns.edns.GenericOption(15, bytes(code) + text) for code in ((0, 6), (0, 24), (255, 255))])
+    upstream.answers[NAME, "A"] = Reply(wire=reply.to_wire())
+    vigie = serve(upstream, more="cache")
+    answer = vigie.ask(NAME, size=1232)
+    assert (dns.rcode.to_text(answer.rcode()), addresses(answer)) == (rcode, ["192.0.2.80"] if rcode == "NOERROR" else [])
+    again = vigie.ask(NAME, size=1232)
+    assert (again.rcode(), addresses(again)) == (answer.rcode(), addresses(answer))
+    assert rcode != "NOERROR" or len(upstream.asked(NAME)) == 1
+    code, said = error_of(answer)
+    assert code == 6 and said == f"{upstream.text}: rcode {int(reply.rcode())}" + (f", {passed}" if passed else "")
 
 
 @rfc(8914, "3", "where there is no room for the text it is left out before anything that the answer needs")

@@ -92,6 +92,17 @@ def test_reserved_bit_is_zero(vigie, upstream, name):
     assert not seen.flags & Z
 
 
+@rfc(1035, "4.1.1", "a kind of query that this server does not support is NOTIMP, and goes nowhere")
+def test_other_kinds_of_query(vigie, upstream, good):
+    for opcode in (1, 2, 3, 5, 6, 15):  # inverse queries and updates among them
+        wire = bytearray(dns.message.make_query(good, "A", id=0xBEEF).to_wire())
+        wire[2] |= opcode << 3
+        for tcp in (False, True):
+            reply = vigie.exchange_wire(bytes(wire), tcp=tcp)
+            assert (reply[:2], reply[2] >> 3 & 15, rcode_of(reply)) == (b"\xbe\xef", opcode, dns.rcode.NOTIMP)
+    assert upstream.asked(good) == []
+
+
 @rfc(1035, "2.3.3", "names are compared without regard to case; the case of a name is kept")
 def test_case_is_kept_and_ignored(vigie, upstream, name):
     upstream.answers[name.lower(), "CNAME"] = Reply(f"{name} 60 IN CNAME MiXed.Example.ORG.")
@@ -112,8 +123,8 @@ def test_name_limits(vigie, upstream):
     assert rcode_of(vigie.exchange_wire(header + b"\x40" + b"a" * 64 + b"\0" + tail)) == dns.rcode.FORMERR
 
 
-@rfc(1035, "4.1.4", "names in replies may be compressed, in the data of records as well")
-def test_compressed_replies(vigie, upstream, name):
+@rfc(1035, "4.1.4", "names in replies may be compressed, in the data of records as well; so may those of queries")
+def test_compressed_names(vigie, upstream, name):
     reply = dns.message.make_response(dns.message.make_query(name, "MX"))
     reply.answer.append(dns.rrset.from_text(name, 60, "IN", "MX", f"1 a.{name}", f"2 b.{name}"))
     reply.additional.append(dns.rrset.from_text(f"a.{name}", 60, "IN", "A", "192.0.2.1"))
@@ -122,6 +133,8 @@ def test_compressed_replies(vigie, upstream, name):
     for tcp in (False, True, False):
         again = vigie.ask(name, "MX", tcp=tcp)
         assert records(again.answer) == records(reply.answer) and records(again.additional) == records(reply.additional)
+    behind = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 0, 4) + bytes(4)
+    assert rcode_of(vigie.exchange_wire(packet(dns.message.make_query(name, "MX"), behind, ar=1))) == dns.rcode.NOERROR
 
 
 @rfc(1035, "4.1.4", "a pointer leads to a prior name: a reply with one that does not is no reply")
@@ -136,7 +149,14 @@ def test_pointers_lead_back(vigie, upstream, name, owner):
     assert addresses(vigie.ask(name)) == ["192.0.2.80"] and len(upstream.asked(name)) > 1
 
 
+@rfc(1035, "4.2.1", "what is lost by UDP is sent again")
+def test_lost_datagrams(vigie, upstream, name):
+    upstream.answers[name.lower(), "A"] = [Reply(drop=True), Reply(f"{name} 60 IN A 192.0.2.80", only="udp")]
+    assert addresses(vigie.ask(name)) == ["192.0.2.80"] and upstream.asked(name).count("udp") > 1
+
+
 @rfc(1035, "4.2.1", "an answer by UDP has at most 512 bytes where the client says nothing else; TC tells that it was cut")
+@rfc(2181, "5.1", "a set that does not fit whole is marked as truncated")
 def test_512_bytes_by_udp(vigie, upstream, name):
     upstream.answers[name.lower(), "A"] = Reply(*(f"{name} 60 IN A 192.0.2.{number}" for number in range(60)))
     wire = vigie.exchange_wire(dns.message.make_query(name, "A").to_wire())
@@ -154,6 +174,37 @@ def test_tcp_in_pieces(vigie, good):
             connection.send(bytes([byte]))
         length, = struct.unpack("!H", connection.recv(2, socket.MSG_WAITALL))
         assert addresses(dns.message.from_wire(connection.recv(length, socket.MSG_WAITALL))) == ["192.0.2.80"]
+
+
+@rfc(1035, "4.2.2", "a server waits for nobody's data by TCP while others ask")
+@rfc(1035, "6.1.1", "UDP is served while TCP waits, and questions that go upstream are under way side by side")
+def test_nobody_waits_for_another(start):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(PATIENCE)
+        vigie = start(f".:PORT {{\n bind 127.0.0.1\n workers 1\n forward . 127.0.0.1:{server.getsockname()[1]} {{\n max_connect_attempts 1\n }}\n}}\n")
+
+        def asked(name: str) -> tuple[bytes, tuple]:
+            while True:
+                packet, sender = server.recvfrom(512)
+                if dns.message.from_wire(packet).question[0].name.to_text().lower() == name:
+                    return packet, sender
+
+        def reply(packet: bytes, sender: tuple, address: str) -> None:
+            answer = dns.message.make_response(dns.message.from_wire(packet))
+            answer.answer.append(dns.rrset.from_text(answer.question[0].name, 60, "IN", "A", address))
+            server.sendto(answer.to_wire(), sender)
+
+        wire = dns.message.make_query("fast.example.", "A").to_wire()
+        with (socket.create_connection((vigie.address, vigie.port), PATIENCE) as half, vigie.udp_socket() as slow, vigie.udp_socket() as fast):
+            half.sendall(struct.pack("!H", len(wire)) + wire[:20])
+            slow.send(dns.message.make_query("slow.example.", "A").to_wire())
+            held = asked("slow.example.")
+            fast.send(wire)
+            reply(*asked("fast.example."), "192.0.2.2")
+            assert addresses(dns.message.from_wire(fast.recv(512))) == ["192.0.2.2"]
+            reply(*held, "192.0.2.1")  # too late when it was not asked for while the other one was under way
+            assert addresses(dns.message.from_wire(slow.recv(512))) == ["192.0.2.1"]
 
 
 @rfc(1035, "7.3", "what is no response to the question under way is ignored")
@@ -224,14 +275,50 @@ def test_opt_answers_opt(vigie, upstream, good):
 
 @rfc(6891, "6.1.1", "a query with more than one OPT is a format error")
 @rfc(6891, "6.1.2", "OPT has the root as its name: with another one it is a format error")
-def test_malformed_opt(vigie, good):
+@rfc(6891, "7", "an option that is badly formatted is a format error; the response to an OPT with a fault has an OPT, and the question")
+@pytest.mark.parametrize("behind, counts", [(OPT + OPT, dict(ar=2)), (b"\1a" + OPT, dict(ar=1)), (OPT, dict(ns=1)), (options((10, b""))[:-2] + b"\0\1", dict(ar=1)),
+                                            (OPT[:9] + b"\0\3abc", dict(ar=1))], ids=["two", "name", "section", "length", "header"])
+def test_malformed_opt(vigie, good, behind, counts):
     query = dns.message.make_query(good, "A")
-    assert rcode_of(vigie.exchange_wire(packet(query, OPT + OPT, ar=2))) == dns.rcode.FORMERR
-    assert rcode_of(vigie.exchange_wire(packet(query, b"\1a" + OPT, ar=1))) == dns.rcode.FORMERR
-    assert rcode_of(vigie.exchange_wire(packet(query, OPT, ns=1))) == dns.rcode.FORMERR
+    for tcp in (False, True):
+        reply = dns.message.from_wire(vigie.exchange_wire(packet(query, behind, **counts), tcp=tcp))
+        assert (reply.rcode(), reply.edns, reply.question) == (dns.rcode.FORMERR, 0, query.question)
+
+
+@rfc(6891, "6.1.1", "what is refused has an OPT when it came with one: no question, two of them, another kind of query")
+def test_refusals_have_opt(vigie, good):
+    query = dns.message.make_query(good, "A")
+    question = query.to_wire()[12:]
+    notify = packet(query, OPT, ar=1)[:2] + b"\x20" + packet(query, OPT, ar=1)[3:]
+    for wire in (packet(query, question + OPT, qd=2, ar=1), struct.pack("!6H", 1, 0x100, 0, 0, 0, 1) + OPT, notify):
+        for tcp in (False, True):
+            reply = vigie.exchange_wire(wire, tcp=tcp)
+            assert reply[10:] == b"\0\1" + OPT and rcode_of(reply) in (dns.rcode.FORMERR, dns.rcode.NOTIMP)
+            assert len(vigie.exchange_wire(wire[:10] + b"\0\0" + wire[12:-len(OPT)], tcp=tcp)) == 12
+
+
+@rfc(6891, "7", "a response that was cut has the question and an OPT at the least")
+def test_cut_responses_have_opt(vigie, upstream, name):
+    upstream.answers[name.lower(), "TXT"] = Reply(f"{name} 60 IN TXT " + " ".join(['"' + "x" * 250 + '"'] * 8))
+    for _ in range(2):
+        reply = vigie.ask(name, "TXT", size=512)
+        assert reply.flags & dns.flags.TC and reply.answer == [] and reply.edns == 0 and len(reply.question) == 1
+        assert vigie.ask(name, "TXT").edns == -1
+
+
+@rfc(6891, "5", "binary labels are neither taken nor passed on")
+def test_binary_labels(vigie, upstream, good):
+    label = b"\x41\x08\xff\0"  # eight bits
+    assert rcode_of(vigie.exchange_wire(struct.pack("!6H", 1, 0x100, 1, 0, 0, 0) + label + struct.pack("!HH", 1, 1))) == dns.rcode.FORMERR
+    reply = shape_of(dns.name.from_text(good))
+    upstream.answers[good.lower(), "A"] = [Reply(raw=reply[2:10] + b"\0\1" + reply[12:] + label + struct.pack("!HHIH", 1, 1, 60, 4) + bytes(4)),
+                                           Reply(f"{good} 60 IN A 192.0.2.80")]
+    answer = vigie.ask(good)
+    assert addresses(answer) == ["192.0.2.80"] and answer.additional == []
 
 
 @rfc(6891, "6.1.1", "OPT is for one hop: a client's options do not go upstream, an upstream's do not come to clients, also not from the cache")
+@rfc(6891, "6.2.6", "what a client asks and what is asked upstream are transactions of their own")
 def test_opt_is_for_one_hop(vigie, upstream, name):
     reply = dns.message.from_wire(shape_of(dns.name.from_text(name)))
     reply.use_edns(0, payload=512, options=[dns.edns.GenericOption(65001, b"theirs"), dns.edns.GenericOption(3, b"nsid")])
@@ -243,7 +330,7 @@ def test_opt_is_for_one_hop(vigie, upstream, name):
     assert (seen.edns, seen.payload, seen.options) == (0, 1232, ())
 
 
-@rfc(6891, "6.1.2", "options that are not known are ignored")
+@rfc(6891, "6.1.2", "options that are not known are ignored, whatever their bytes")
 def test_unknown_options(vigie, good):
     for code in (0, 4, 20, 65001, 65535):
         answer = dns.message.from_wire(vigie.exchange_wire(packet(dns.message.make_query(good, "A"), options((code, b"data")), ar=1)))
@@ -266,15 +353,22 @@ def test_edns_flags(vigie, good):
 
 
 @rfc(6891, "6.2.3", "a size below 512 counts as 512")
+@rfc(6891, "6.2.3", "a size is for the query that says it: it is not remembered")
 @rfc(6891, "6.2.5", "no answer is longer than the client takes")
+@rfc(6891, "6.2.6", "who takes more than 512 bytes gets more")
 def test_payload_sizes(vigie, upstream, name):
     upstream.answers[name.lower(), "A"] = Reply(*(f"{name} 60 IN A 192.0.2.{number}" for number in range(100)))
-    lengths = {}
-    for size in (0, 100, 511, 512, 700, 1232, 4096):
-        wire = vigie.exchange_wire(dns.message.make_query(name, "A", use_edns=0, payload=size).to_wire())
-        lengths[size] = len(wire)
-        assert len(wire) <= min(max(size, 512), 1232) and wire[2] & 2
-    assert lengths[0] == lengths[511] == lengths[512] < lengths[700] < lengths[1232] == lengths[4096]
+    with vigie.udp_socket() as client:  # one address and port
+        def length(size: int | None) -> int:
+            client.send(dns.message.make_query(name, "A", use_edns=size is not None, payload=size or 0).to_wire())
+            wire = client.recv(65535)
+            assert len(wire) <= min(max(size or 0, 512), 1232) and wire[2] & 2
+            return len(wire)
+
+        sizes = (None, 0, 100, 511, 512, 700, 1232, 4096)
+        lengths = {size: length(size) for size in sizes}
+        assert lengths[None] <= 512 and lengths[0] == lengths[511] == lengths[512] < lengths[700] < lengths[1232] == lengths[4096]
+        assert {size: length(size) for size in reversed(sizes)} == lengths
 
 
 @rfc(6891, "6.2.2", "an upstream that answers FORMERR or NOTIMP without OPT is asked again without EDNS")
@@ -320,12 +414,16 @@ def test_any_of_upstreams(vigie, upstream, name):
     assert len(upstream.asked(name, "ANY")) == len(upstream.asked(name, "A")) == 1
 
 
+@rfc(8482, "4", "for all other types answers are made as ever, also with `any`")
 @rfc(8482, "4.2", "with `any` the answer is one HINFO that names the RFC")
 def test_any_by_hinfo(start, upstream, name):
     vigie = start(f".:PORT {{\n bind 127.0.0.1\n any\n forward . {upstream.text}\n}}\n")
     reply = vigie.ask(name, "ANY")
     assert records(reply.answer) == [f'{name} HINFO "ANY obsoleted" "See RFC 8482"']
     assert upstream.asked(name) == []
+    upstream.answers[name.lower(), "HINFO"] = Reply(f'{name} 60 IN HINFO "cpu" "os"')
+    for tcp in (False, True):
+        assert records(vigie.ask(name, "HINFO", tcp=tcp).answer) == [f'{name} HINFO "cpu" "os"']
 
 
 @rfc(9619, "4", "a query with more than one question is a format error; so is one with none")
