@@ -49,7 +49,7 @@ ELSEWHERE = {
     8482: "Signatures for a part of what there is (4.1 to 4.3) are an authority's.",
     8767: "The AA bit, by which an authority's NOERROR or NXDOMAIN is known (4), is not to be had of upstreams that are resolvers: they are believed "
           "without it. Delegations (5) are a resolver's.",
-    8914: "Codes of validators and filters (4) are made by none of vigie's directives: those of upstreams are passed on.",
+    8914: "The list of codes (4) demands nothing. Those of validation are never made here; those of upstreams are passed on.",
     9520: "Not of a forwarder: asking the parents of a silent zone (3.3), failures of validation (3.4). Without `cache`, or with `servfail 0`, no failure is held.",
     9619: "Of other opcodes (appendix A) only NOTIFY is served, with `secondary`.",
     9715: "Informational: it recommends and has no MUST. R6, that fragments are dropped, is for a firewall; R8 to R11 are for who publishes zones.",
