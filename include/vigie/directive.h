@@ -234,6 +234,11 @@ enum vigie_status vigie_directive_unknown(const struct vigie_word *word, struct 
 /* A path of the Corefile, below the block's `root` when it is relative. NULL when memory is out. */
 const char *vigie_block_path(const struct vigie_block *block, const char *path);
 
+/* Writes where a started block is first served, so that the next configuration's block in its place has the
+ * same text: part of the key of what is kept for that (keep.h). Returns the text's length; 0 when the block
+ * is served nowhere, or `size` bytes are too few. */
+size_t vigie_block_place(const struct vigie_block *block, char *text, size_t size);
+
 /* Appends all words of a statement, its options included, so that equal texts mean equal statements: the key
  * of what is handed on when the configuration is reloaded (keep.h). VIGIE_ENOMEM, VIGIE_ENOSPC. */
 enum vigie_status vigie_statement_text(const struct vigie_statement *statement, struct vigie_buffer *text);

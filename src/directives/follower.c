@@ -50,6 +50,11 @@ static void on_closed(uv_handle_t *handle)
 	release(handle->data);
 }
 
+static bool is_catalog(const struct follower *follower)
+{
+	return follower->source->catalog && !follower->catalog;
+}
+
 static bool is_fresh(const struct follower *follower)
 {
 	return follower->has_zone && !follower->zone.expired;
@@ -196,7 +201,7 @@ static bool begin_compiling(struct follower *follower, struct vigie_zone_builder
 	if (!compiled)
 		return false;
 	host_port_to_text(&follower->source->primaries[follower->index], compiled->from);
-	compiled->is_catalog = follower->source->catalog && !follower->catalog;
+	compiled->is_catalog = is_catalog(follower);
 	compiled->builder = builder;
 	follower->compiled = compiled;
 	follower->references++;
@@ -318,6 +323,22 @@ struct follower *follower_new(const struct vigie_name *origin, struct source *so
 	follower->work.data = follower;
 	schedule(follower);
 	return follower;
+}
+
+void follower_adopt(struct follower *follower, const struct follower *from)
+{
+	if (!from->has_zone || from->compiled)
+		return;
+	if (is_catalog(follower)) {
+		follower->lists = vigie_catalog_read(from->zone.zone, NULL);
+		if (!follower->lists)
+			return;
+	}
+	follower->zone.zone = vigie_zone_ref(from->zone.zone);
+	follower->zone.expired = from->zone.expired;
+	follower->has_zone = true;
+	follower->soa = from->soa;
+	follower->expire_ms = from->expire_ms;
 }
 
 /* Lets go of its source. */

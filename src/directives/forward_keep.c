@@ -16,13 +16,13 @@ static void release(void *upstreams)
 /* False: there is none. */
 static bool make_key(const struct vigie_block *block, const struct rule *rule, char *key)
 {
-	const struct vigie_place *place = block->places;
-	int length = 0;
+	size_t length = vigie_block_place(block, key, KEY_MAX);
 
-	if (block->place_count > 0)
-		length = snprintf(key, KEY_MAX, "%s %s %s %s %u", place->server->text, place->key->word.text,
-				  block->view, rule->from_text, rule->from_earlier);
-	return length > 0 && length < KEY_MAX;
+	if (length == 0)
+		return false;
+	length += (size_t)snprintf(key + length, KEY_MAX - length, " %s %u", rule->from_text,
+				   rule->from_earlier);
+	return length < KEY_MAX;
 }
 
 enum vigie_status forward_keep(const struct vigie_block *block, struct rule *rule)

@@ -128,6 +128,17 @@ const char *vigie_block_path(const struct vigie_block *block, const char *path)
 	return joined;
 }
 
+size_t vigie_block_place(const struct vigie_block *block, char *text, size_t size)
+{
+	const struct vigie_place *place = block->places;
+	size_t length = 0;
+
+	if (block->place_count > 0)
+		length = (size_t)snprintf(text, size, "%s %s %s", place->server->text, place->key->word.text,
+					  block->view);
+	return length < size ? length : 0;
+}
+
 static enum vigie_status append_word(struct vigie_buffer *text, char mark, const char *word)
 {
 	enum vigie_status status = vigie_buffer_append(text, &mark, 1);

@@ -163,6 +163,7 @@ static void stop(void *instance)
 	struct secondary *secondary = instance;
 	struct follower_table *table = secondary->table;
 
+	secondary_keep_release(secondary);
 	rcu_assign_pointer(secondary->table, NULL);
 	for (size_t i = 0; table && i < table->count; i++) {
 		follower_stop(table->list[i]);
@@ -185,12 +186,15 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 		table->list[table->count++] = follower;
 	}
 	secondary->table = table;
-	if (!table || table->count < secondary->count) {
-		stop(secondary);
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-	}
+	if (!table || table->count < secondary->count)
+		goto fail;
 	follower_table_sort(table);
-	return VIGIE_OK;
+	if (secondary_keep(secondary) == VIGIE_OK)
+		return VIGIE_OK;
+
+fail:
+	stop(secondary);
+	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
 }
 
 static enum vigie_verdict serve(void *instance, struct vigie_request *request)

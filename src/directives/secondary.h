@@ -10,8 +10,19 @@ struct secondary {
 	struct source **from;       /* origins[i] is of from[i] */
 	size_t count;
 	struct follower_events events;
-	struct follower_table *table; /* RCU; the main thread writes it. NULL: not started */
+	struct follower_table *table;   /* RCU; the main thread writes it. NULL: not started */
+	const struct secondary *before; /* while zones of the configuration before are adopted */
+	bool kept;                      /* for the next configuration */
 };
+
+/* Keeps it for the next configuration; its followers take over what those of the one before have.
+ * VIGIE_ENOMEM.
+ */
+enum vigie_status secondary_keep(struct secondary *secondary);
+void secondary_keep_release(struct secondary *secondary);
+
+/* For a follower that has just been made. */
+void secondary_adopt(const struct secondary *secondary, struct follower *follower);
 
 /* A catalog has come, and lists other members than before (catalog->lists): those that are new begin, those
  * that are gone end. */

@@ -77,6 +77,7 @@ static void begin(struct change *change, const struct vigie_catalog_member *list
 	}
 	memcpy(member->id, listed->id, sizeof(member->id));
 	member->listed = true;
+	secondary_adopt(secondary, member);
 	change->next->list[change->next->count++] = member;
 }
 

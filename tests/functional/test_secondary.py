@@ -16,7 +16,7 @@ import dns.rrset
 import pytest
 
 from test_file import replace, zone
-from vigie_process import PATIENCE, Vigie, read_frame, records, refused_configuration, wait_for
+from vigie_process import PATIENCE, Vigie, read_frame, records, refused_configuration, reload, wait_for
 
 ORIGIN = "example.org."
 
@@ -332,6 +332,54 @@ def test_an_older_zone_is_not_taken(secondary):
     wait_for(lambda: source.asked[-1] == "SOA", "the question for the serial")
     time.sleep(0.3)
     assert serial(second) == 5 and source.asked == ["AXFR", "SOA"]
+
+
+def test_a_reload_keeps_the_zone(secondary):
+    """It is served at once, while the primary says nothing, and taken anew when it says that it has a newer one."""
+    number, talks = 1, threading.Event()
+    talks.set()
+
+    def answer(query):
+        talks.wait(PATIENCE)
+        return zone_of(query, number)
+
+    source, other = Primary(answer), Primary(answer)
+    second = secondary(f"127.0.0.1:{source.port}")
+    wait_for_serial(second, 1)
+    text = second.corefile.read_text()
+    talks.clear()
+    for more in ("nsid", "chaos"):  # what was taken over is passed on
+        source.asked.clear()
+        reload(second, text.replace("secondary", f"{more}\n\tsecondary"))
+        assert serial(second) == 1
+        wait_for(lambda: source.asked == ["SOA"], "the question for the serial")
+    number = 2
+    talks.set()
+    wait_for_serial(second, 2)
+    talks.clear()
+    reload(second, text.replace(str(source.port), str(other.port)))
+    assert serial(second) == "SERVFAIL"  # another primary's zone may be another one
+    talks.set()
+    wait_for_serial(second, 2)
+    assert other.asked == ["AXFR"]
+
+
+def test_a_zone_expires_over_a_reload(secondary):
+    serving = True
+    source = Primary(lambda query: zone_of(query, 1, retry=1, expire=3) if serving else None)
+    second = secondary(f"127.0.0.1:{source.port}")
+    wait_for_serial(second, 1)
+    serving = False
+    text = second.corefile.read_text()
+    reload(second, text.replace("secondary", "nsid\n\tsecondary"))
+    wait_for_serial(second, "SERVFAIL")
+    second.wait_for_log('Zone "example.org." has expired')
+    reload(second, text)
+    assert serial(second) == "SERVFAIL"
+    reply = second.exchange(dns.message.make_query(ORIGIN, "SOA", use_edns=True))
+    assert "the zone has expired" in str(reply.options[0])
+    serving = True
+    wait_for_serial(second, 1)
 
 
 @pytest.mark.parametrize("lines, complaint", [

@@ -13,7 +13,7 @@ import dns.zone
 import pytest
 
 from test_secondary import Primary, notify, reply_of
-from vigie_process import PATIENCE, Vigie, free_port, records, wait_for
+from vigie_process import PATIENCE, Vigie, free_port, records, reload, wait_for
 
 CATALOG = "catalog.test."
 LIMIT = 16  # transfers at a time (FOLLOWERS_ASKING_MAX)
@@ -87,6 +87,52 @@ def seen(vigie: Vigie, origin: str) -> str:
 
 def wait_until_seen(vigie: Vigie, origin: str, what: str) -> None:
     wait_for(lambda: seen(vigie, origin) == what, f"{what} for {origin}\n{vigie.log()}")
+
+
+def test_a_reload_keeps_members(secondary, source):
+    source.zone("one.test.")
+    source.catalog(1, a="one.test.")
+    vigie = secondary()
+    wait_until_seen(vigie, "one.test.", "1")
+    text = vigie.corefile.read_text()
+    zones, source.zones = source.zones, {}
+    source.asked.clear()
+    reload(vigie, text.replace("secondary", "nsid\n\tsecondary"))
+    assert seen(vigie, "one.test.") == "1"
+    wait_for(lambda: {origin for origin, _ in source.asked} == {CATALOG, "one.test."}, "questions for the serials")
+    assert {rdtype for _, rdtype in source.asked} == {"SOA"}
+    reload(vigie, text.replace("catalog\n", "\n"))  # a zone that is no catalog is another thing
+    assert seen(vigie, "one.test.") == "REFUSED"
+    assert vigie.ask(CATALOG, "SOA").rcode() == dns.rcode.SERVFAIL
+    source.zones = zones
+    source.zone("two.test.")
+    source.catalog(2, a="one.test.", b="two.test.")
+    reload(vigie, text)
+    wait_until_seen(vigie, "two.test.", "1")
+
+
+def test_a_reload_that_gives_a_member_to_another_catalog(start, source):
+    """Two list it, and the first one in the Corefile has it; its zone begins anew."""
+    source.zone("one.test.")
+    source.catalog(1, a="one.test.", origin="a.test.")
+    source.catalog(1, origin="b.test.")
+    vigie = start(f""".:PORT {{
+	bind 127.0.0.1
+	secondary a.test. b.test. {{
+		transfer from {source.address}
+		catalog
+	}}
+}}
+""")
+    wait_until_seen(vigie, "one.test.", "1")
+    vigie.wait_for_log("Parsed catalog zone b.test. with 0 member zones")
+    source.catalog(2, a="one.test.", origin="b.test.")
+    notify(vigie, "b.test.")
+    vigie.wait_for_log("Skipping catalog member zone one.test. from b.test.: zone already exists")
+    source.asked.clear()
+    reload(vigie, vigie.corefile.read_text().replace("a.test. b.test.", "b.test. a.test."))
+    wait_until_seen(vigie, "one.test.", "1")
+    assert ("one.test.", "AXFR") in source.asked
 
 
 def test_members_come_and_go(secondary, source):
