@@ -29,4 +29,7 @@ struct vigie_error {
 enum vigie_status vigie_error_set(struct vigie_error *error, enum vigie_status status, const char *format,
 				  ...) __attribute__((format(printf, 3, 4)));
 
+/* The same for VIGIE_ENOMEM. */
+enum vigie_status vigie_error_memory(struct vigie_error *error);
+
 #endif

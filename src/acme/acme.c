@@ -84,7 +84,7 @@ struct vigie_acme *vigie_acme_new(const struct vigie_acme_options *options, stru
 	if (acme->file && acme->account_file && acme->http)
 		return acme;
 memory:
-	vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	vigie_error_memory(error);
 	vigie_acme_free(acme);
 	return NULL;
 }

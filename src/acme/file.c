@@ -18,7 +18,7 @@ enum vigie_status acme_make_folder(const char *path, struct vigie_error *error)
 	struct stat folder;
 
 	if (!copy)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	for (char *at = copy + 1; *at; at++) {
 		if (*at != '/')
 			continue;

@@ -184,7 +184,7 @@ enum vigie_status acme_http(struct acme_http *http, const char *method, const ch
 	easy = make(http, method, url, body, reply, reason);
 	if (!easy) {
 		curl_slist_free_all(addresses);
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	}
 	curl_easy_setopt(easy, CURLOPT_RESOLVE, addresses);
 	curl_multi_add_handle(http->multi, easy);

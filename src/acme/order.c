@@ -31,7 +31,7 @@ struct order {
 
 static bool no_memory(struct order *order)
 {
-	vigie_error_set(order->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	vigie_error_memory(order->error);
 	return false;
 }
 

@@ -131,8 +131,7 @@ static enum vigie_status look_up(const struct acme_http *http, const char *resol
 				       answered ? "knows no address of" : "does not answer for", host);
 	snprintf(entry, sizeof(entry), "%.256s:%s:%s", host, port, list);
 	*addresses = curl_slist_append(NULL, entry);
-	return *addresses ? VIGIE_OK
-			  : vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	return *addresses ? VIGIE_OK : vigie_error_memory(error);
 }
 
 enum vigie_status acme_resolve(const struct acme_http *http, const char *resolver, const char *url,

@@ -49,7 +49,7 @@ struct vigie_state_out *vigie_state_create(const struct vigie_state_kind *kind, 
 	struct header header;
 
 	if (!out) {
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		return NULL;
 	}
 	vigie_buffer_init(&out->buffer, PIECE_MAX);

@@ -38,3 +38,8 @@ enum vigie_status vigie_error_set(struct vigie_error *error, enum vigie_status s
 	}
 	return status;
 }
+
+enum vigie_status vigie_error_memory(struct vigie_error *error)
+{
+	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+}

@@ -44,11 +44,6 @@ struct reader {
 	struct vigie_error *error;
 };
 
-static enum vigie_status no_memory(struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
 static bool is_section(const struct vigie_word *word)
 {
 	return strcasecmp(word->text, "type") == 0 || strcasecmp(word->text, "net") == 0;
@@ -106,7 +101,7 @@ static enum vigie_status read_policy(const struct reader *reader, const struct v
 	policy->networks =
 		vigie_arena_alloc(reader->block->arena, (line->arg_count + 1) * sizeof(struct network));
 	if (!policy->types || !policy->networks)
-		return no_memory(reader->error);
+		return vigie_error_memory(reader->error);
 	for (size_t from = 0; from < line->arg_count && !status; from = to) {
 		const struct vigie_word *section = &line->args[from];
 
@@ -138,7 +133,7 @@ static enum vigie_status read_rule(const struct reader *reader, struct rule *rul
 	rule->policies = vigie_arena_alloc(reader->block->arena,
 					   (statement->body_count + 1) * sizeof(*rule->policies));
 	if (!rule->policies)
-		return no_memory(reader->error);
+		return vigie_error_memory(reader->error);
 	for (; rule->count < statement->body_count && !status; rule->count++)
 		status = read_policy(reader, &statement->body[rule->count], &rule->policies[rule->count]);
 	return status;
@@ -151,11 +146,11 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	size_t counters = 1;
 
 	if (!acl)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	acl->block = block;
 	acl->rules = vigie_arena_alloc(block->arena, count * sizeof(*acl->rules));
 	if (!acl->rules)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	for (; acl->count < count; acl->count++) {
 		const struct reader reader = {block, statements[acl->count], error};
 		struct rule *rule = &acl->rules[acl->count];
@@ -168,7 +163,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	}
 	acl->tally = tally_new(counters);
 	*instance = acl;
-	return acl->tally ? VIGIE_OK : no_memory(error);
+	return acl->tally ? VIGIE_OK : vigie_error_memory(error);
 }
 
 static void acl_free(void *instance)

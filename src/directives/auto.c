@@ -47,7 +47,7 @@ static enum vigie_status read_directory(struct automatic *automatic, const struc
 		return status;
 	automatic->folder.path = vigie_block_path(automatic->block, args[0].text);
 	if (!automatic->folder.path)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	if (stat(automatic->folder.path, &folder) == 0 && !S_ISDIR(folder.st_mode))
 		return vigie_word_error(error, &args[0], "'%s' is no folder", args[0].text);
 	if (stat(automatic->folder.path, &folder))
@@ -98,7 +98,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	enum vigie_status status = vigie_statement_once(statements, count, error);
 
 	if (!automatic)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	automatic->block = block;
 	automatic->reload_ms = RELOAD_MS;
 	automatic->folder.origin = "{1}";
@@ -116,7 +116,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 		return status;
 	automatic->table = auto_scan(&automatic->folder, NULL);
 	if (!automatic->table)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	*instance = automatic;
 	return VIGIE_OK;
 }
@@ -191,7 +191,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	watch = calloc(1, sizeof(*watch));
 	if (!watch || uv_mutex_init(&watch->lock)) {
 		free(watch);
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	}
 	watch->automatic = automatic;
 	watch->timer.data = watch;

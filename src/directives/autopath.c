@@ -21,11 +21,6 @@ struct autopath {
 	struct tally *tally;     /* answers found on the path */
 };
 
-static enum vigie_status no_memory(struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
 static enum vigie_status read_source(struct autopath *autopath, const struct vigie_word *word,
 				     struct vigie_error *error)
 {
@@ -52,7 +47,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	enum vigie_status status = vigie_statement_once(statements, count, error);
 
 	if (!autopath)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	if (!status)
 		status = vigie_statement_plain(statement, error);
 	if (!status)
@@ -68,7 +63,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	autopath->statement = statement;
 	autopath->tally = tally_new(1);
 	*instance = autopath;
-	return autopath->tally ? VIGIE_OK : no_memory(error);
+	return autopath->tally ? VIGIE_OK : vigie_error_memory(error);
 }
 
 static enum vigie_status start(struct vigie_block *block, void *instance, struct vigie_error *error)

@@ -42,7 +42,7 @@ static enum vigie_status add(struct list *list, const struct vigie_word *word, c
 					ADDRESSES_MAX);
 	list->addresses[list->count] = vigie_arena_strdup(list->arena, address);
 	if (!list->addresses[list->count])
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	list->count++;
 	return VIGIE_OK;
 }
@@ -136,7 +136,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	wanted.addresses = vigie_arena_alloc(block->arena, ADDRESSES_MAX * sizeof(char *));
 	except.addresses = vigie_arena_alloc(block->arena, ADDRESSES_MAX * sizeof(char *));
 	if (!block->addresses || !wanted.addresses || !except.addresses)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	if (getifaddrs(&interfaces))
 		interfaces = NULL; /* addresses can be bound to all the same */
 	for (size_t i = 0; i < count && !status; i++)

@@ -24,7 +24,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (status)
 		return status;
 	if (!bufsize)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	bufsize->size = block->bufsize = (uint16_t)size;
 	*instance = bufsize;
 	return VIGIE_OK;

@@ -71,7 +71,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (status)
 		return status;
 	if (!cache || identify(block, cache))
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	cache->statement = statements[0];
 	cache->process = block->process;
 	block->process->cache_waiting++;

@@ -259,7 +259,7 @@ static enum vigie_status read_persist(struct reader *reader, const struct vigie_
 					option->args[1].text);
 	path = vigie_block_path(reader->block, option->args[0].text);
 	if (!path)
-		return vigie_error_set(reader->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(reader->error);
 	if (process->cache_persist &&
 	    (strcmp(process->cache_persist, path) != 0 || process->cache_persist_ms != every_ms))
 		return vigie_word_error(reader->error, &option->args[0],

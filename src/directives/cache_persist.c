@@ -149,7 +149,7 @@ enum vigie_status cache_persist_start(struct cache *cache, struct vigie_error *e
 	if (!saver)
 		saver = make(cache);
 	if (!saver)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	cache->saver = saver;
 	uv_timer_start(&saver->timer, on_timer, process->cache_persist_ms, process->cache_persist_ms);
 	return VIGIE_OK;

@@ -18,7 +18,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	enum vigie_status status = vigie_statement_once(statements, count, error);
 
 	if (!cancel)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	cancel->timeout_ms = TIMEOUT_MS;
 	if (!status)
 		status = vigie_statement_plain(statement, error);

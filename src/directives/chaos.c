@@ -26,11 +26,6 @@ static int compare_texts(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static enum vigie_status no_memory(struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
 			       size_t count, void **instance, struct vigie_error *error)
 {
@@ -43,11 +38,11 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (status)
 		return status;
 	if (!chaos)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	chaos->authors = vigie_arena_alloc(block->arena, (statement->arg_count + 1) * sizeof(char *));
 	chaos->hostname = hostname_get(block->arena);
 	if (!chaos->authors || !chaos->hostname)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	chaos->version = statement->arg_count > 0 ? statement->args[0].text : "vigie-" VIGIE_VERSION;
 	for (size_t i = 1; i < statement->arg_count; i++)
 		chaos->authors[chaos->author_count++] = statement->args[i].text;

@@ -65,7 +65,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	enum vigie_status status = vigie_statement_once(statements, count, error);
 
 	if (!dns64)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	dns64->block = block;
 	network_from_text(&dns64->prefix, "64:ff9b::/96");
 	if (!status)
@@ -79,7 +79,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	dns64->tally = tally_new(1);
 	*instance = dns64;
 	if (!dns64->tally)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	return VIGIE_OK;
 }
 

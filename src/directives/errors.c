@@ -106,11 +106,11 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	enum vigie_status status = vigie_statement_once(statements, count, error);
 
 	if (!errors)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	errors->patterns =
 		vigie_arena_alloc(block->arena, (statement->body_count + 1) * sizeof(*errors->patterns));
 	if (!errors->patterns)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	*instance = errors;
 	if (!status)
 		status = vigie_statement_args(statement, 0, 1, error);
@@ -199,7 +199,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	}
 	if (!complete) {
 		stop(errors);
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	}
 	if (errors->timer) {
 		uv_timer_init(block->process->loop, errors->timer);

@@ -38,7 +38,7 @@ static struct expression *make(struct reader *reader, enum expression_kind kind,
 	struct expression *expression = vigie_arena_alloc(reader->arena, sizeof(*expression));
 
 	if (!expression) {
-		vigie_error_set(reader->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(reader->error);
 		return NULL;
 	}
 	expression->kind = kind;

@@ -115,9 +115,9 @@ static enum vigie_status read_statement(struct file *file, const struct vigie_st
 		return status;
 	source.path = vigie_block_path(file->block, statement->args[0].text);
 	if (!source.path)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	if (!make_room(file, origins.count))
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	for (size_t i = 0; i < origins.count && !status; i++) {
 		char text[VIGIE_NAME_TEXT_MAX];
 
@@ -151,7 +151,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	enum vigie_status status = VIGIE_OK;
 
 	if (!file)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	file->block = block;
 	for (size_t i = 0; i < count && !status; i++)
 		status = read_statement(file, statements[i], error);
@@ -203,7 +203,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 		source->reload = zone_reload_start(block->process->loop, &file->zones[i], &options);
 		if (!source->reload) {
 			stop(file);
-			return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+			return vigie_error_memory(error);
 		}
 	}
 	return VIGIE_OK;

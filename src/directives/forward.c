@@ -52,7 +52,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (status)
 		return status;
 	if (!forward || !rules)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	forward->block = block;
 	for (size_t i = 0; i < count && !status; i++) {
 		status = forward_rule_read(&rules[i], block, statements[i], error);
@@ -92,7 +92,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 		if (!rule->prober ||
 		    forward_sources_start(&rule->sources, rule->upstreams, block->process->loop)) {
 			stop(forward);
-			return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+			return vigie_error_memory(error);
 		}
 	}
 	return VIGIE_OK;

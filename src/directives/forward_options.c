@@ -20,11 +20,6 @@ struct reader {
 
 typedef enum vigie_status read_option(struct reader *reader, const struct vigie_statement *option);
 
-static enum vigie_status no_memory(struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
 static enum vigie_status read_except(struct reader *reader, const struct vigie_statement *option)
 {
 	struct rule *rule = reader->rule;
@@ -34,7 +29,7 @@ static enum vigie_status read_except(struct reader *reader, const struct vigie_s
 	if (!rule->except)
 		rule->except = vigie_arena_alloc(reader->block->arena, EXCEPT_MAX * sizeof(*rule->except));
 	if (!zones || !rule->except)
-		return no_memory(reader->error);
+		return vigie_error_memory(reader->error);
 	for (size_t i = 0; i < option->arg_count && !status; i++) {
 		size_t count;
 
@@ -398,7 +393,7 @@ enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block
 	rule->from_text = statement->args[0].text;
 	rule->from = vigie_arena_alloc(block->arena, VIGIE_ZONES_MAX * sizeof(*rule->from));
 	if (!rule->from)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	status = vigie_zones_from_word(&statement->args[0], rule->from, &rule->from_count, error);
 	for (size_t i = 0; i < statement->body_count && !status; i++)
 		status = read_one(&reader, &statement->body[i]);
@@ -410,7 +405,7 @@ enum vigie_status forward_rule_read(struct rule *rule, struct vigie_block *block
 	if (!status) {
 		rule->upstreams = vigie_upstreams_new(&rule->options);
 		if (!rule->upstreams)
-			status = no_memory(error);
+			status = vigie_error_memory(error);
 	}
 	vigie_forward_tls_free(rule->options.tls); /* the group has its own reference */
 	rule->options.tls = NULL;

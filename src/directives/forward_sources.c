@@ -20,11 +20,6 @@ enum {
 
 static const char resolv_conf[] = "/etc/resolv.conf";
 
-static enum vigie_status no_memory(struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
 static enum vigie_status read_file(struct forward_source *source, struct vigie_error *error)
 {
 	const char *path = source->word->text;
@@ -53,7 +48,7 @@ static enum vigie_status read_source(struct forward_source *source, struct vigie
 	}
 	source->found = vigie_arena_alloc(arena, VIGIE_UPSTREAMS_MAX * sizeof(*source->found));
 	if (!source->found)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	source->kind = FORWARD_HOST;
 	/* "resolv.conf" may be either. */
 	if (vigie_target_from_host(&source->target, source->host, text) == VIGIE_OK &&
@@ -105,7 +100,7 @@ enum vigie_status forward_sources_read(struct forward_sources *sources, const st
 
 	sources->list = vigie_arena_alloc(arena, to_count * sizeof(*sources->list));
 	if (!sources->list)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	for (size_t i = 0; i < to_count && !status; i++) {
 		struct forward_source *source = &sources->list[sources->count++];
 

@@ -27,7 +27,7 @@ enum vigie_status guard_add_cluster(struct vigie_block *block, const struct vigi
 			continue;
 		guarded = vigie_arena_alloc(block->arena, sizeof(*guarded));
 		if (!guarded)
-			return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+			return vigie_error_memory(error);
 		*guarded =
 			(struct guarded){.zone = zones[i], .block = block, .next = block->process->guarded};
 		block->process->guarded = guarded;

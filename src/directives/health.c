@@ -35,7 +35,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	enum vigie_status status = vigie_statement_once(statements, count, error);
 
 	if (!health)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	if (!status)
 		status = vigie_statement_args(statement, 0, 1, error);
 	if (!status && statement->arg_count > 0 && !vigie_http_is_address(statement->args[0].text))
@@ -105,7 +105,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	health->probe = calloc(1, sizeof(*health->probe));
 	if (!health->probe) {
 		stop(health);
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	}
 	uv_timer_init(block->process->loop, &health->probe->timer);
 	health->probe->timer.data = health->probe;

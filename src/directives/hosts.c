@@ -46,11 +46,6 @@ struct reader {
 	struct vigie_error *error;
 };
 
-static enum vigie_status no_memory(struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
 /* Reads the file, if there is one, and the Corefile's lines into a new table. */
 static struct hosts_table *read_table(struct hosts *hosts, bool with_file)
 {
@@ -175,7 +170,7 @@ static enum vigie_status read_line(struct reader *reader, const struct vigie_sta
 		return vigie_word_error(reader->error, &option->name,
 					"'%s': the lines of 'hosts' have more than %d bytes",
 					option->name.text, INLINE_MAX);
-	return status == VIGIE_ENOMEM ? no_memory(reader->error) : status;
+	return status == VIGIE_ENOMEM ? vigie_error_memory(reader->error) : status;
 }
 
 static const struct {
@@ -261,7 +256,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	enum vigie_status status;
 
 	if (!hosts)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	hosts->path = "/etc/hosts";
 	hosts->reverse = true;
 	hosts->ttl = TTL_DEFAULT;
@@ -291,7 +286,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 		return VIGIE_OK;
 	hosts->timer = malloc(sizeof(*hosts->timer));
 	if (!hosts->timer)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	uv_timer_init(block->process->loop, hosts->timer);
 	hosts->timer->data = hosts;
 	uv_timer_start(hosts->timer, on_timer, hosts->reload_ms, hosts->reload_ms);

@@ -96,7 +96,7 @@ static enum vigie_status find_local(struct vigie_block *block, struct kubernetes
 	}
 	freeifaddrs(interfaces);
 	if (!kubernetes->local)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	return VIGIE_OK;
 }
 
@@ -242,7 +242,7 @@ static enum vigie_status make_shared(struct kubernetes *kubernetes, const char *
 	if (!shared ||
 	    vigie_keep_put(kubernetes->block->process->keep, "kubernetes", key, shared, shared_free)) {
 		free(shared);
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	}
 	kubernetes->shared = shared;
 	kubernetes->records = shared->records = vigie_records_new();
@@ -252,7 +252,7 @@ static enum vigie_status make_shared(struct kubernetes *kubernetes, const char *
 	if (shared->cluster)
 		status = start_source(kubernetes, error);
 	else
-		status = vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		status = vigie_error_memory(error);
 	shared->watcher = kubernetes->watcher;
 	shared->is_warm = kubernetes->is_warm;
 	if (status)
@@ -280,7 +280,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 		wait_for_sync(block, kubernetes);
 	vigie_buffer_fini(&key);
 	if (!status && kubernetes_signal_start(kubernetes, block->process->loop))
-		status = vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		status = vigie_error_memory(error);
 	if (status)
 		stop(kubernetes);
 	return status;

@@ -20,11 +20,6 @@ struct reader {
 	struct vigie_error *error;
 };
 
-static enum vigie_status no_memory(struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
 /* Appends the zones that the words stand for. */
 static enum vigie_status read_zones(struct reader *reader, const struct vigie_word *words, size_t count,
 				    struct vigie_name **zones, size_t *zone_count)
@@ -33,7 +28,7 @@ static enum vigie_status read_zones(struct reader *reader, const struct vigie_wo
 
 	*zones = vigie_arena_alloc(reader->block->arena, (count * VIGIE_ZONES_MAX + 1) * sizeof(**zones));
 	if (!read || !*zones)
-		return no_memory(reader->error);
+		return vigie_error_memory(reader->error);
 	*zone_count = 0;
 	for (size_t i = 0; i < count; i++) {
 		size_t got;
@@ -56,7 +51,7 @@ static enum vigie_status zones_of_keys(struct reader *reader)
 	kubernetes->zones =
 		vigie_arena_alloc(reader->block->arena, source->key_count * sizeof(*kubernetes->zones));
 	if (!kubernetes->zones)
-		return no_memory(reader->error);
+		return vigie_error_memory(reader->error);
 	for (size_t i = 0; i < source->key_count; i++)
 		kubernetes->zones[i] = source->keys[i].zone;
 	kubernetes->view.zone_count = source->key_count;
@@ -134,7 +129,7 @@ static enum vigie_status read_selector(struct reader *reader, const struct vigie
 		return vigie_statement_args(option, 1, SIZE_MAX, reader->error);
 	*selector = join(reader->block->arena, option);
 	if (!*selector)
-		return no_memory(reader->error);
+		return vigie_error_memory(reader->error);
 	parsed = vigie_selector_new(*selector, &reason);
 	if (!parsed)
 		return vigie_word_error(reader->error, &option->name, "'%s': '%s' is no label selector: %s",
@@ -164,7 +159,7 @@ static enum vigie_status read_namespaces(struct reader *reader, const struct vig
 	if (status)
 		return status;
 	if (!names)
-		return no_memory(reader->error);
+		return vigie_error_memory(reader->error);
 	if (options->namespace_count > 0)
 		memcpy(names, options->namespaces, options->namespace_count * sizeof(const char *));
 	for (size_t i = 0; i < option->arg_count; i++)
@@ -473,7 +468,7 @@ enum vigie_status kubernetes_read_options(struct vigie_block *block, const struc
 	enum vigie_status status;
 
 	if (!kubernetes)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	kubernetes->source = &statement->name;
 	kubernetes->view.ttl = TTL_DEFAULT;
 	kubernetes->view.endpoints = true;

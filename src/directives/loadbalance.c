@@ -29,11 +29,6 @@ struct loadbalance {
 	uv_timer_t *timer;             /* freed when the loop has closed it */
 };
 
-static enum vigie_status no_memory(struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
 static struct weights *read_weights(const struct loadbalance *loadbalance, struct vigie_error *error)
 {
 	struct weights *weights = NULL;
@@ -82,7 +77,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 		return VIGIE_OK;
 	loadbalance->timer = malloc(sizeof(*loadbalance->timer));
 	if (!loadbalance->timer)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	uv_timer_init(block->process->loop, loadbalance->timer);
 	loadbalance->timer->data = loadbalance;
 	uv_timer_start(loadbalance->timer, on_timer, loadbalance->reload_ms, loadbalance->reload_ms);
@@ -123,7 +118,7 @@ static enum vigie_status read_prefer(struct loadbalance *loadbalance, struct vig
 	if (status)
 		return status;
 	if (!networks)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	if (loadbalance->prefer_count > 0)
 		memcpy(networks, loadbalance->prefer, loadbalance->prefer_count * sizeof(*networks));
 	for (size_t i = 0; i < option->arg_count; i++) {
@@ -186,7 +181,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	struct vigie_error reason;
 
 	if (!loadbalance)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	loadbalance->reload_ms = RELOAD_MS;
 	if (!status)
 		status = read_options(loadbalance, block->arena, statement, error);

@@ -35,7 +35,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (!status)
 		status = vigie_statement_args(statements[0], 0, 0, error);
 	if (!status && !local)
-		status = vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		status = vigie_error_memory(error);
 	if (status)
 		return status;
 	local->prefix = true;

@@ -57,7 +57,7 @@ static enum vigie_status read_statement(struct vigie_block *block, const struct 
 		text = statement->args[--names].text;
 	format = log_format_new(block->arena, text);
 	if (!format)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	for (size_t i = 0; i < statement->body_count && !status; i++) {
 		const struct vigie_statement *option = &statement->body[i];
 
@@ -93,7 +93,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (log)
 		log->rules = vigie_arena_alloc(block->arena, most * sizeof(*log->rules));
 	if (!log || !log->rules)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	for (size_t i = 0; i < count && !status; i++)
 		status = read_statement(block, statements[i], log, error);
 	*instance = log;

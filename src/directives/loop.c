@@ -66,7 +66,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (status)
 		return status;
 	if (!loop)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	loop->block = block;
 	loop->word = &statements[0]->name;
 	loop->zone = block->source->keys[0].zone;
@@ -223,7 +223,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 		return VIGIE_OK; /* DNS over TLS is not forwarded to */
 	loop->probe = calloc(1, sizeof(*loop->probe));
 	if (!loop->probe)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	loop->probe->loop = loop;
 	find_self(loop);
 	uv_timer_init(block->process->loop, &loop->probe->timer);

@@ -41,7 +41,7 @@ enum vigie_status name_match_read(struct name_match *match, struct vigie_block *
 		return vigie_word_error(error, word, "'' is no part of a name");
 	match->text = name_match_normal(block->arena, word->text);
 	if (!match->text)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	match->length = strlen(match->text);
 	return VIGIE_OK;
 }

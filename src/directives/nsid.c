@@ -26,7 +26,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	else
 		*instance = nsid;
 	if (!nsid || !*instance)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	for (size_t i = 0; i < statement->arg_count; i++) {
 		const struct vigie_word *word = &statement->args[i];
 		size_t more = strlen(word->text);

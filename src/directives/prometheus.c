@@ -25,7 +25,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	enum vigie_status status = vigie_statement_once(statements, count, error);
 
 	if (!prometheus)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	if (!status)
 		status = vigie_statement_args(statement, 0, 1, error);
 	for (size_t i = 0; i < statement->body_count && !status; i++) {
@@ -83,7 +83,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 
 	prometheus->requests = request_metrics_acquire(block);
 	if (!prometheus->requests)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	status = vigie_http_serve(block->process->http, prometheus->address, "/metrics", respond, prometheus,
 				  &reason);
 	prometheus->serves = status == VIGIE_OK;

@@ -36,7 +36,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	enum vigie_status status = vigie_statement_once(statements, count, error);
 
 	if (!ready)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	if (!status)
 		status = vigie_statement_args(statement, 0, 1, error);
 	if (!status && statement->arg_count > 0 && !vigie_http_is_address(statement->args[0].text))

@@ -32,11 +32,6 @@ static void arena_keep(void *memory, void *arena)
 {
 }
 
-static enum vigie_status no_memory(struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
 const struct regex *regex_new(struct vigie_arena *arena, const struct vigie_word *word,
 			      struct vigie_error *error)
 {
@@ -50,7 +45,7 @@ const struct regex *regex_new(struct vigie_arena *arena, const struct vigie_word
 	int code;
 
 	if (!compile || !regex) {
-		no_memory(error);
+		vigie_error_memory(error);
 		return NULL;
 	}
 	if (length > REGEX_PATTERN_MAX) {
@@ -71,7 +66,7 @@ const struct regex *regex_new(struct vigie_arena *arena, const struct vigie_word
 	}
 	regex->limits = pcre2_match_context_create(memory);
 	if (!regex->limits) {
-		no_memory(error);
+		vigie_error_memory(error);
 		return NULL;
 	}
 	pcre2_set_match_limit(regex->limits, REGEX_STEPS_MAX);

@@ -37,7 +37,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	enum vigie_status status = vigie_statement_once(statements, count, error);
 
 	if (!reload)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	*reload = (struct reload){
 		.process = block->process, .interval_ms = INTERVAL_MS, .jitter_ms = JITTER_MS};
 	if (!status)
@@ -70,7 +70,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 
 	reload->timer = malloc(sizeof(*reload->timer));
 	if (!reload->timer)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	uv_timer_init(block->process->loop, reload->timer);
 	reload->timer->data = reload;
 	uv_timer_start(reload->timer, on_timer, every, every);

@@ -14,7 +14,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (rewrite)
 		rewrite->rules = vigie_arena_alloc(block->arena, count * sizeof(*rewrite->rules));
 	if (!rewrite || !rewrite->rules)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	for (; rewrite->count < count; rewrite->count++) {
 		enum vigie_status status = rewrite_read_rule(block, statements[rewrite->count],
 							     &rewrite->rules[rewrite->count], error);

@@ -17,11 +17,6 @@ struct words {
 	struct vigie_error *error;
 };
 
-static enum vigie_status no_memory(struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
 static enum vigie_status collect(struct words *words)
 {
 	const struct vigie_statement *statement = words->statement;
@@ -33,7 +28,7 @@ static enum vigie_status collect(struct words *words)
 		most += 1 + statement->body[i].arg_count;
 	words->word = vigie_arena_alloc(words->block->arena, (most + 1) * sizeof(const void *));
 	if (!words->word)
-		return no_memory(words->error);
+		return vigie_error_memory(words->error);
 	for (size_t i = 0; i < statement->arg_count; i++)
 		words->word[words->count++] = &statement->args[i];
 	for (size_t i = 0; i < statement->body_count; i++) {
@@ -88,7 +83,7 @@ static const char *read_to(struct words *words, const struct name_match *match)
 		return NULL;
 	text = name_match_normal(words->block->arena, word->text);
 	if (!text)
-		no_memory(words->error);
+		vigie_error_memory(words->error);
 	return text;
 }
 
@@ -131,7 +126,7 @@ static enum vigie_status add_suffix_back(struct words *words, struct rewrite_rul
 	struct rewrite_back *back = add_back(words, rule);
 
 	if (!back)
-		return no_memory(words->error);
+		return vigie_error_memory(words->error);
 	*back = (struct rewrite_back){
 		.owners = true,
 		.values = true,
@@ -151,7 +146,7 @@ static enum vigie_status read_back(struct words *words, struct rewrite_rule *rul
 	if (!from)
 		return VIGIE_EINVAL;
 	if (!back)
-		return no_memory(words->error);
+		return vigie_error_memory(words->error);
 	back->owners = !values;
 	back->values = values;
 	status = name_match_read(&back->match, words->block, NAME_MATCH_REGEX, from, words->error);

@@ -51,7 +51,7 @@ static enum vigie_status read_fixed(struct reader *reader, const struct vigie_wo
 					DATA_MAX);
 	data = vigie_arena_alloc(reader->block->arena, length + 1);
 	if (!data)
-		return vigie_error_set(reader->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(reader->error);
 	reader->option->data = data;
 	reader->option->length = length;
 	if (strncmp(text, "0x", 2) != 0) {
@@ -106,7 +106,7 @@ static enum vigie_status read_variable(struct reader *reader, const struct vigie
 			word->text);
 	label = vigie_arena_strndup(reader->block->arena, word->text + 1, length - 2);
 	if (!label)
-		return vigie_error_set(reader->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(reader->error);
 	reader->option->kind = REWRITE_DATA_METADATA;
 	reader->option->label = label;
 	return VIGIE_OK;

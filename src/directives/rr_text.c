@@ -31,7 +31,7 @@ enum vigie_status rr_text_read(struct rr_text *rr, const char *text, struct vigi
 	ldns_status found;
 
 	if (!root)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	found = ldns_rr_new_frm_str(&parsed, text, TTL_DEFAULT, root, NULL);
 	ldns_rdf_deep_free(root);
 	if (found != LDNS_STATUS_OK) {

@@ -44,7 +44,7 @@ static enum vigie_status read_catalog(struct source *source, struct vigie_block 
 		return status;
 	names = vigie_arena_alloc(block->arena, (source->members.count + more.count) * sizeof(*names));
 	if (!names)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	if (source->members.count > 0)
 		memcpy(names, source->members.names, source->members.count * sizeof(*names));
 	memcpy(names + source->members.count, more.names, more.count * sizeof(*names));
@@ -63,7 +63,7 @@ static enum vigie_status read_source(struct vigie_block *block, struct source *s
 		words += statement->body[i].arg_count;
 	source->primaries = vigie_arena_alloc(block->arena, (words + 1) * sizeof(*source->primaries));
 	if (!source->primaries)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	for (size_t i = 0; i < statement->body_count && !status; i++) {
 		const struct vigie_statement *option = &statement->body[i];
 
@@ -101,7 +101,7 @@ static enum vigie_status add_zones(struct secondary *secondary, const struct vig
 	names = vigie_arena_alloc(arena, (count + origins.count) * sizeof(*names));
 	from = vigie_arena_alloc(arena, (count + origins.count) * sizeof(*from));
 	if (!names || !from)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	for (size_t i = 0; i < count; i++) {
 		names[i] = secondary->origins[i];
 		from[i] = secondary->from[i];
@@ -142,7 +142,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	struct source *sources = vigie_arena_alloc(block->arena, count * sizeof(*sources));
 
 	if (!secondary || !sources)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	secondary->block = block;
 	secondary->events = (struct follower_events){
 		.loop = block->process->loop, .argument = secondary, .arrived = on_arrived};
@@ -194,7 +194,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 
 fail:
 	stop(secondary);
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	return vigie_error_memory(error);
 }
 
 static enum vigie_verdict serve(void *instance, struct vigie_request *request)

@@ -42,9 +42,7 @@ static enum vigie_status begin_zone(struct reading *reading, const uint8_t *owne
 	if (status)
 		return status;
 	reading->builder = vigie_zone_builder_new(&reading->origin);
-	return reading->builder
-		       ? VIGIE_OK
-		       : vigie_error_set(reading->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	return reading->builder ? VIGIE_OK : vigie_error_memory(reading->error);
 }
 
 static enum vigie_status add_record(struct reading *reading, const ldns_rr *rr)
@@ -55,7 +53,7 @@ static enum vigie_status add_record(struct reading *reading, const ldns_rr *rr)
 	size_t fixed;
 
 	if (ldns_rr2wire(&wire, rr, LDNS_SECTION_ANSWER, &length) != LDNS_STATUS_OK)
-		return vigie_error_set(reading->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(reading->error);
 	if (ldns_rr_get_type(rr) == LDNS_RR_TYPE_SOA)
 		status = begin_zone(reading, wire, length);
 	fixed = vigie_name_length(wire) + 10;
@@ -82,7 +80,7 @@ enum vigie_status special_zones_read(struct special_zones *zones, const unsigned
 	zones->count = 0;
 	zones->list = calloc(ZONES_MAX, sizeof(*zones->list));
 	if (!stream || !zones->list)
-		status = vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		status = vigie_error_memory(error);
 	while (!status && !feof(stream)) {
 		ldns_rr *rr = NULL;
 

@@ -59,11 +59,6 @@ struct reader {
 	struct vigie_error *error;
 };
 
-static enum vigie_status no_memory(struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
 static enum vigie_status read_match(struct reader *reader, const struct vigie_statement *option)
 {
 	struct rule *rule = reader->rule;
@@ -75,7 +70,7 @@ static enum vigie_status read_match(struct reader *reader, const struct vigie_st
 	grown = vigie_arena_alloc(reader->block->arena,
 				  (rule->pattern_count + option->arg_count) * sizeof(*grown));
 	if (!grown)
-		return no_memory(reader->error);
+		return vigie_error_memory(reader->error);
 	if (rule->pattern_count > 0)
 		memcpy(grown, rule->patterns, rule->pattern_count * sizeof(*grown));
 	rule->patterns = grown;
@@ -97,7 +92,7 @@ static enum vigie_status read_constant(struct reader *reader, struct line *line)
 	struct vigie_error reason;
 
 	if (!rr)
-		return no_memory(reader->error);
+		return vigie_error_memory(reader->error);
 	if (!template_text_fill(line->text, &nothing, text, sizeof(text)))
 		return vigie_word_error(reader->error, line->word, "'%.40s…' has more than %d bytes",
 					line->word->text, RR_TEXT_MAX);
@@ -118,7 +113,7 @@ static enum vigie_status read_lines(struct reader *reader, const struct vigie_st
 		struct line *line = vigie_arena_alloc(reader->block->arena, sizeof(*line));
 
 		if (!line)
-			return no_memory(reader->error);
+			return vigie_error_memory(reader->error);
 		line->word = &option->args[i];
 		line->section = section;
 		line->text = template_text_new(reader->block->arena, line->word, reader->error);
@@ -262,7 +257,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (template)
 		template->rules = vigie_arena_alloc(block->arena, count * sizeof(*template->rules));
 	if (!template || !template->rules)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	template->block = block;
 	for (; template->count < count; template->count++) {
 		struct reader reader = {.block = block,
@@ -277,7 +272,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	}
 	template->tally = tally_new(counters);
 	*instance = template;
-	return template->tally ? VIGIE_OK : no_memory(error);
+	return template->tally ? VIGIE_OK : vigie_error_memory(error);
 }
 
 static void template_free(void *instance)

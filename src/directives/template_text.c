@@ -52,7 +52,7 @@ static struct part *add_part(struct builder *builder)
 	struct part *part = vigie_arena_alloc(builder->arena, sizeof(*part));
 
 	if (!part) {
-		vigie_error_set(builder->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(builder->error);
 		return NULL;
 	}
 	*builder->last = part;
@@ -82,7 +82,7 @@ const struct template_text *template_text_new(struct vigie_arena *arena, const s
 	const char *at = word->text;
 
 	if (!text) {
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		return NULL;
 	}
 	for (;;) {

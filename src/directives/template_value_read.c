@@ -25,7 +25,7 @@ static void skip_space(struct reader *reader)
 
 static const struct template_value *no_memory(struct reader *reader)
 {
-	vigie_error_set(reader->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	vigie_error_memory(reader->error);
 	return NULL;
 }
 

@@ -112,7 +112,7 @@ static enum vigie_status read_files(struct vigie_block *block, const struct vigi
 	if (statement->arg_count > 2)
 		options->ca = vigie_block_path(block, statement->args[2].text);
 	if (!options->certificate || !options->key)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	return VIGIE_OK;
 }
 
@@ -129,7 +129,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 		return status;
 	tls = calloc(1, sizeof(*tls));
 	if (!tls)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	tls->process = block->process;
 	status = read_files(block, statement, tls, &options, error);
 	if (status)
@@ -181,7 +181,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 		return VIGIE_ENOMEM;
 	tls->timer = malloc(sizeof(*tls->timer));
 	if (!tls->timer)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	uv_timer_init(block->process->loop, tls->timer);
 	tls->timer->data = tls;
 	uv_timer_start(tls->timer, on_timer, REFRESH_MS, REFRESH_MS);

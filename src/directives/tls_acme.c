@@ -81,8 +81,7 @@ static enum vigie_status read_domains(struct reader *reader, const struct vigie_
 		bool known = false;
 
 		if (!domain)
-			return vigie_error_set(reader->error, VIGIE_ENOMEM, "%s",
-					       vigie_status_text(VIGIE_ENOMEM));
+			return vigie_error_memory(reader->error);
 		for (char *at = domain; *at; at++)
 			*at = (char)tolower((unsigned char)*at);
 		if (length > 0 && domain[length - 1] == '.')
@@ -151,8 +150,7 @@ static enum vigie_status read_option(struct reader *reader, const struct vigie_s
 					: option->args[0].text;
 		*texts[i].value = copy(reader->into->arena, text);
 		if (!*texts[i].value)
-			return vigie_error_set(reader->error, VIGIE_ENOMEM, "%s",
-					       vigie_status_text(VIGIE_ENOMEM));
+			return vigie_error_memory(reader->error);
 		if (texts[i].value == &options->ca && !is_url(text))
 			return vigie_word_error(reader->error, &option->args[0], "'%s' is no URL", text);
 		if (texts[i].value == &options->resolver && !is_host_port(text))
@@ -207,7 +205,7 @@ static struct tls_acme *make(struct vigie_block *block, const struct vigie_state
 	goto fail;
 
 memory:
-	vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	vigie_error_memory(error);
 fail:
 	if (made)
 		release(made);
@@ -225,7 +223,7 @@ struct tls_acme *tls_acme_get(struct vigie_block *block, const struct vigie_stat
 	if (vigie_statement_text(statement, &key) ||
 	    (block->root && vigie_buffer_append(&key, block->root, strlen(block->root))) ||
 	    vigie_buffer_append(&key, "", 1)) {
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		goto done;
 	}
 	process->first = &acme_answers;
@@ -236,7 +234,7 @@ struct tls_acme *tls_acme_get(struct vigie_block *block, const struct vigie_stat
 	if (found && vigie_keep_put(process->keep, "acme", (const char *)key.data, found, release)) {
 		release(found);
 		found = NULL;
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 	}
 done:
 	vigie_buffer_fini(&key);

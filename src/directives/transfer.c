@@ -88,7 +88,7 @@ static enum vigie_status read_source(struct vigie_block *block, struct rule *rul
 		return vigie_word_error(error, &option->name, "'source' stands here already");
 	rule->source = vigie_arena_alloc(block->arena, sizeof(*rule->source));
 	if (!rule->source)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	status = host_port_from_word(rule->source, &option->args[0], error);
 	/* An address alone: the kernel chooses the port. */
 	if (!status && (strchr(option->args[0].text, ']') ||
@@ -109,7 +109,7 @@ static enum vigie_status read_rule(struct vigie_block *block, struct rule *rule,
 		addresses += statement->body[i].arg_count;
 	rule->to = vigie_arena_alloc(block->arena, (addresses + 1) * sizeof(*rule->to));
 	if (!status && !rule->to)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	for (size_t i = 0; i < statement->body_count && !status; i++) {
 		const struct vigie_statement *option = &statement->body[i];
 
@@ -158,7 +158,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (transfer)
 		transfer->rules = vigie_arena_alloc(block->arena, count * sizeof(*transfer->rules));
 	if (!transfer || !transfer->rules)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	transfer->block = block;
 	for (; transfer->rule_count < count; transfer->rule_count++) {
 		enum vigie_status status = read_rule(block, &transfer->rules[transfer->rule_count],
@@ -169,7 +169,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	}
 	transfer->active = calloc(1, sizeof(*transfer->active));
 	if (!transfer->active)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	transfer->active->holders = 1;
 	block->transfer = transfer;
 	*instance = transfer;
@@ -208,7 +208,7 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	transfer->notifier = notifier_new(block->process->loop);
 	if (transfer->notifier)
 		return VIGIE_OK;
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	return vigie_error_memory(error);
 }
 
 static void stop(void *instance)

@@ -43,7 +43,7 @@ static enum vigie_status read_expression(struct vigie_block *block, const struct
 		return status;
 	text = join(block->arena, option);
 	if (!text)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	view->expressions[view->count] = expression_new(block->arena, &option->args[0], text, error);
 	if (!view->expressions[view->count])
 		return VIGIE_EINVAL;
@@ -73,7 +73,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 		view->expressions =
 			vigie_arena_alloc(block->arena, (statement->body_count + 1) * sizeof(const void *));
 	if (!view || !view->expressions)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	if (!status)
 		status = vigie_statement_args(statement, 1, 1, error);
 	if (!status && strlen(statement->args[0].text) > NAME_MAX_BYTES)

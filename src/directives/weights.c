@@ -48,7 +48,7 @@ static int compare(const void *a, const void *b)
 
 static enum vigie_status no_memory(const struct reader *reader)
 {
-	return vigie_error_set(reader->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	return vigie_error_memory(reader->error);
 }
 
 static enum vigie_status wrong(const struct reader *reader, const char *word, const char *what)

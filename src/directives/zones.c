@@ -2,18 +2,13 @@
 
 #include <string.h>
 
-static enum vigie_status no_memory(struct vigie_error *error)
-{
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
-}
-
 enum vigie_status zones_from_words(struct zones *zones, struct vigie_block *block,
 				   const struct vigie_word *words, size_t count, struct vigie_error *error)
 {
 	struct vigie_name *read = vigie_arena_alloc(block->arena, VIGIE_ZONES_MAX * sizeof(*read));
 
 	if (!read)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	zones->count = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct vigie_name *grown;
@@ -24,7 +19,7 @@ enum vigie_status zones_from_words(struct zones *zones, struct vigie_block *bloc
 			return status;
 		grown = vigie_arena_alloc(block->arena, (zones->count + got) * sizeof(*grown));
 		if (!grown)
-			return no_memory(error);
+			return vigie_error_memory(error);
 		if (zones->count > 0)
 			memcpy(grown, zones->names, zones->count * sizeof(*grown));
 		memcpy(grown + zones->count, read, got * sizeof(*grown));
@@ -48,7 +43,7 @@ enum vigie_status zones_from_words_or_keys(struct zones *zones, struct vigie_blo
 		return zones_from_words(zones, block, words, count, error);
 	zones->names = vigie_arena_alloc(block->arena, source->key_count * sizeof(*zones->names));
 	if (!zones->names)
-		return no_memory(error);
+		return vigie_error_memory(error);
 	for (size_t i = 0; i < source->key_count; i++)
 		zones->names[i] = source->keys[i].zone;
 	zones->count = source->key_count;

@@ -97,7 +97,7 @@ struct vigie_forward_tls *vigie_forward_tls_new(const char *certificate, const c
 		tls->context = SSL_CTX_new(TLS_client_method());
 	if (!tls || !tls->context) {
 		free(tls);
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		return NULL;
 	}
 	tls->references = 1;

@@ -40,7 +40,7 @@ void vigie_kube_config_fini(struct vigie_kube_config *config)
 static enum vigie_status no_memory(struct vigie_kube_config *config, struct vigie_error *error)
 {
 	vigie_kube_config_fini(config);
-	return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	return vigie_error_memory(error);
 }
 
 enum vigie_status vigie_kube_config_in_cluster(struct vigie_kube_config *config, const char *directory,

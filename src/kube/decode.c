@@ -21,7 +21,7 @@ static enum vigie_status wrong_type(struct decoder *decoder, const char *field)
 
 static enum vigie_status no_memory(struct decoder *decoder)
 {
-	return vigie_error_set(decoder->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	return vigie_error_memory(decoder->error);
 }
 
 /* A member that may be absent or null: NULL then. */

@@ -34,7 +34,7 @@ static enum vigie_status malformed(struct decoder *decoder, const char *what)
 
 static enum vigie_status no_memory(struct decoder *decoder)
 {
-	return vigie_error_set(decoder->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	return vigie_error_memory(decoder->error);
 }
 
 static const char *find(Kube__Pair *const *pairs, size_t count, const char *key)

@@ -57,7 +57,7 @@ static enum vigie_status refuse(struct reader *reader, const char *what)
 
 static enum vigie_status no_memory(struct reader *reader)
 {
-	return vigie_error_set(reader->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	return vigie_error_memory(reader->error);
 }
 
 static enum vigie_status copy_text(struct reader *reader, const yaml_node_t *mapping, const char *key,

@@ -149,7 +149,7 @@ struct vigie_selector *vigie_selector_new(const char *expression, struct vigie_e
 	enum vigie_status status = VIGIE_OK;
 
 	if (!selector) {
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		vigie_arena_free(arena);
 		return NULL;
 	}

@@ -114,7 +114,7 @@ static enum vigie_status prepare(struct snapshot *snapshot, struct vigie_error *
 
 	snapshot->arena = vigie_arena_new();
 	if (!snapshot->arena)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	if (options->selector) {
 		snapshot->selector = vigie_selector_new(options->selector, error);
 		if (!snapshot->selector)

@@ -475,7 +475,7 @@ struct vigie_watcher *vigie_watcher_start(struct vigie_kube_config *config,
 	if (!watcher || uv_loop_init(&watcher->loop)) {
 		free(watcher);
 		vigie_kube_config_fini(config);
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		return NULL;
 	}
 	pthread_mutex_init(&watcher->lock, NULL);

@@ -288,7 +288,7 @@ struct vigie_control *vigie_control_open(uv_loop_t *loop, const char *path, vigi
 	int fd = -1;
 
 	if (!control) {
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		return NULL;
 	}
 	errno = ENAMETOOLONG;

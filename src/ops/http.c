@@ -294,7 +294,7 @@ static struct site *site_open(struct vigie_http *http, const char *address, stru
 	int fd = -1;
 
 	if (!site) {
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		return NULL;
 	}
 	if (strlen(address) >= sizeof(site->address) || !read_address(address, &storage, &length)) {
@@ -359,7 +359,7 @@ enum vigie_status vigie_http_serve(struct vigie_http *http, const char *address,
 		route->path = strdup(path);
 	if (!route || !route->path) {
 		free(route);
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	}
 	for (const struct route *r = site ? site->routes : NULL; r; r = r->next) {
 		if (r->epoch == http->epoch && strcmp(r->path, path) == 0) {

@@ -129,7 +129,7 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 
 	if (!block) {
 		vigie_arena_free(arena);
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		return NULL;
 	}
 	block->setup = (struct vigie_block){
@@ -140,7 +140,7 @@ struct block *block_new(const struct vigie_server_block *source, struct vigie_pr
 	block->chain = vigie_arena_alloc(arena, (1 + directives) * sizeof(*block->chain));
 	statements = vigie_arena_alloc(arena, (source->statement_count + 1) * sizeof(const void *));
 	if (!block->links || !block->chain || !statements) {
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		goto fail;
 	}
 	if (check_names(source, error))
@@ -162,7 +162,7 @@ enum vigie_status block_finish(struct block *block, struct vigie_error *error)
 	const char **names = vigie_arena_alloc(block->setup.arena, (1 + block->chain_count) * sizeof(*names));
 
 	if (!names)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	if (first) {
 		memmove(block->chain + 1, block->chain, block->chain_count * sizeof(*block->chain));
 		block->chain[0] = (struct link){.directive = first};

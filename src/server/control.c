@@ -158,7 +158,7 @@ enum vigie_status server_control_open(struct vigie_server *server, struct vigie_
 		server->control =
 			vigie_control_open(server->process.loop, path, on_question, server, &reason);
 	else
-		vigie_error_set(&reason, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(&reason);
 	if (server->control)
 		return VIGIE_OK;
 	if (asked)

@@ -51,7 +51,7 @@ struct generation *generation_new(const struct vigie_process *process, const str
 
 	if (!generation) {
 		vigie_arena_free(arena);
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		return NULL;
 	}
 	generation->arena = arena;
@@ -59,7 +59,7 @@ struct generation *generation_new(const struct vigie_process *process, const str
 	generation_hash(corefile, generation->hash);
 	generation->blocks = calloc(corefile->block_count, sizeof(struct block *));
 	if (!generation->blocks) {
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		goto fail;
 	}
 	for (size_t i = 0; i < corefile->block_count; i++) {

@@ -119,7 +119,7 @@ static enum vigie_status add_key(struct listeners *listeners, struct block *bloc
 	char text[ADDRESS_TEXT_MAX];
 
 	if (!listener)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	if (find_other_transport(listeners, listener))
 		return vigie_word_error(
 			error, &key->word,
@@ -136,7 +136,7 @@ static enum vigie_status add_key(struct listeners *listeners, struct block *bloc
 					key->word.text, address_to_text(address, text), first->word.text,
 					first->word.file, first->word.line);
 	default:
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	}
 	listener->only = zone_table_only(listener->zones);
 	block->setup.places[block->setup.place_count++] =
@@ -161,7 +161,7 @@ enum vigie_status listeners_add(struct listeners *listeners, struct block *block
 	setup->places = vigie_arena_alloc(setup->arena,
 					  setup->source->key_count * addresses * sizeof(*setup->places));
 	if (!setup->places)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 
 	for (size_t k = 0; k < setup->source->key_count && !status; k++) {
 		const struct vigie_key *key = &setup->source->keys[k];

@@ -190,7 +190,7 @@ static enum vigie_status prepare(struct vigie_server *server, bool only_changed,
 	enum vigie_status status;
 
 	if (!arena)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	status = vigie_corefile_read(&corefile, arena, reload->path, reload->port, error);
 	if (status) {
 		vigie_arena_free(arena);

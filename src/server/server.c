@@ -110,7 +110,7 @@ struct vigie_server *vigie_server_new(uv_loop_t *loop, const struct vigie_corefi
 	return server;
 
 memory:
-	vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	vigie_error_memory(error);
 fail:
 	vigie_server_free(server);
 	return NULL;
@@ -189,11 +189,11 @@ static enum vigie_status make_workers(struct vigie_server *server, struct vigie_
 	server->current->process.workers = count;
 	server->workers = calloc(count, sizeof(struct worker *));
 	if (!server->workers)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	for (unsigned w = 0; w < count; w++) {
 		server->workers[w] = worker_new(w);
 		if (!server->workers[w])
-			return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+			return vigie_error_memory(error);
 		server->worker_count++;
 		for (size_t i = 0; i < listeners->count; i++) {
 			enum vigie_status status =

@@ -109,7 +109,7 @@ enum vigie_status udp_open(struct udp_socket **list, const struct listener *list
 	char text[ADDRESS_TEXT_MAX];
 
 	if (!udp)
-		return vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		return vigie_error_memory(error);
 	udp->listener = listener;
 	udp->fd = socket(address->any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (udp->fd < 0 || set_options(udp->fd, address->any.sa_family, listener->wildcard) ||

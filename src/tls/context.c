@@ -103,7 +103,7 @@ static SSL_CTX *context_new(const struct vigie_tls *tls, struct vigie_error *err
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 
 	if (!context) {
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		return NULL;
 	}
 	ERR_clear_error();
@@ -153,7 +153,7 @@ struct vigie_tls *vigie_tls_new(const struct vigie_tls_options *options, struct 
 	struct vigie_tls *tls = calloc(1, sizeof(*tls));
 
 	if (!tls) {
-		vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		vigie_error_memory(error);
 		return NULL;
 	}
 	tls->options = *options;

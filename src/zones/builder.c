@@ -404,7 +404,7 @@ struct vigie_zone *vigie_zone_builder_finish(struct vigie_zone_builder *builder,
 	return compiler.zone;
 
 memory:
-	vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	vigie_error_memory(error);
 fail:
 	vigie_zone_unref(compiler.zone);
 	vigie_zone_builder_free(builder);

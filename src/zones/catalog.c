@@ -34,7 +34,7 @@ static bool broken(struct reader *reader, const char *what, const uint8_t *owner
 
 static bool no_memory(struct reader *reader)
 {
-	vigie_error_set(reader->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	vigie_error_memory(reader->error);
 	return false;
 }
 

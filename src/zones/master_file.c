@@ -112,7 +112,7 @@ static enum vigie_status fail(struct source *source, const char *sentence)
 
 static enum vigie_status no_memory(const struct source *source)
 {
-	return vigie_error_set(source->reading->error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+	return vigie_error_memory(source->reading->error);
 }
 
 /* The next word of a line; false at its end, or at a comment. */
@@ -466,7 +466,7 @@ enum vigie_status vigie_zone_read(struct vigie_zone **zone, const char *path, co
 	enum vigie_status status;
 
 	if (!reading.builder || !name) {
-		status = vigie_error_set(error, VIGIE_ENOMEM, "%s", vigie_status_text(VIGIE_ENOMEM));
+		status = vigie_error_memory(error);
 		goto fail;
 	}
 	status = read_source(&reading, path, name, 0);

@@ -34,11 +34,21 @@ static void test_error(void **state)
 	assert_int_equal(strlen(text), sizeof(error.text) - 1);
 }
 
+static void test_out_of_memory(void **state)
+{
+	struct vigie_error error;
+
+	assert_int_equal(vigie_error_memory(&error), VIGIE_ENOMEM);
+	assert_string_equal(error.text, "out of memory");
+	assert_int_equal(vigie_error_memory(NULL), VIGIE_ENOMEM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_error),
+		cmocka_unit_test(test_out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
