@@ -3,12 +3,14 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from vigie_process import PATIENCE
+
 
 class Page:
     """One scrape."""
 
     def __init__(self, address: str):
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=20) as response:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=PATIENCE) as response:
             assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
             self.text = response.read().decode()
         self.families = {family.name: family for family in text_string_to_metric_families(self.text)}

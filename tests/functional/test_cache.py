@@ -12,7 +12,7 @@ import pytest
 
 from scripted_upstream import Reply, Upstream
 from test_metrics import Page
-from vigie_process import addresses, free_port, refused_configuration, wait_for
+from vigie_process import PATIENCE, addresses, free_port, refused_configuration, wait_for
 
 WWW = "www.example.com."
 SOA = "example.com. 60 IN SOA ns.example.com. host.example.com. 1 2 3 4 7"
@@ -173,15 +173,17 @@ def test_disable(cached, upstream):
 
 
 def test_blocks_do_not_share_answers(start, upstream):
-    """The same name may mean something else in another block: here the other one asks the same upstream."""
+    """The same name may mean something else in another block, which asks another upstream."""
     upstream.answers[WWW, "A"] = Reply(f"{WWW} 60 IN A 192.0.2.80")
-    vigie = start(f".:PORT {{\n cache\n forward . {upstream.text}\n}}\n"
-                  f"example.com:PORT {{\n cache\n forward . {upstream.text}\n}}\n")
-    other = start(f".:PORT {{\n cache\n forward . {upstream.text}\n}}\n")
-    for _ in range(2):
-        vigie.ask(WWW)
-        other.ask(WWW)
-    assert len(upstream.asked(WWW)) == 2
+    port = free_port()
+    with Upstream(answers={(WWW, "A"): Reply(f"{WWW} 60 IN A 203.0.113.80")}) as other:
+        vigie = start(f".:PORT {{\n bind 127.0.0.1\n cache\n forward . {upstream.text}\n}}\n"
+                      f".:{port} {{\n bind 127.0.0.1\n cache\n forward . {other.text}\n}}\n")
+        for _ in range(2):
+            assert addresses(vigie.ask(WWW)) == ["192.0.2.80"]
+            reply = dns.query.udp(dns.message.make_query(WWW, "A"), "127.0.0.1", port=port, timeout=PATIENCE, ignore_unexpected=True)
+            assert addresses(reply) == ["203.0.113.80"]
+        assert len(upstream.asked(WWW)) == len(other.asked(WWW)) == 1
 
 
 def test_cluster_names_are_never_kept(start, upstream, snapshot):

@@ -1,4 +1,5 @@
 """`prometheus`: the page, read by Prometheus' own parser; what it counts, and what a bad client cannot do to it."""
+import contextlib
 import socket
 import subprocess
 import time
@@ -8,7 +9,7 @@ import pytest
 
 from metrics_page import Page
 from scripted_upstream import Reply
-from vigie_process import free_port, refused_configuration, wait_for
+from vigie_process import PATIENCE, free_port, refused_configuration, wait_for
 
 WEB = "web.default.svc.cluster.local."
 
@@ -197,3 +198,14 @@ def test_a_client_that_never_reads(metrics):
         for _ in range(20):
             assert vigie.ask(WEB).answer
             assert scrape().value("coredns_build_info") == 1
+
+
+def test_a_crowd_that_says_nothing(metrics):
+    """Many more than may be there: the oldest make way for who comes next, and DNS does not notice."""
+    vigie, scrape = metrics
+    port = int(scrape.__closure__[0].cell_contents)
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+            connection.sendall(b"GET /")
+        assert scrape().value("coredns_build_info") == 1 and vigie.ask(WEB).answer

@@ -12,7 +12,7 @@ from pathlib import Path
 import dns.message
 import pytest
 
-from vigie_process import free_port, wait_for
+from vigie_process import PATIENCE, free_port, wait_for
 
 COREFILE = """.:PORT {
     BIND
@@ -23,6 +23,7 @@ COREFILE = """.:PORT {
     }
 }
 """
+LONG = 3 * PATIENCE
 FLOOD = 600       # more than the 512 that are read at once
 SEGMENTS = 20     # queries of one message
 UDP_SEGMENT = 103 # <linux/udp.h>
@@ -153,9 +154,9 @@ def test_a_greedy_client_is_limited_and_others_are_not(vigie):
 
     with pouring(greedy):
         wait_for(lambda: [client.send(10) for client in modest] and shed(vigie, "unfair") > 0, "the greedy client to lose queries",
-                 patience=60)
+                 patience=LONG)
         wait_for(lambda: shed(vigie, "unread") > 0, "what the kernel drops to be counted")
-        wait_for(all_answered, "the others to be answered beside it", patience=60)
+        wait_for(all_answered, "the others to be answered beside it", patience=LONG)
 
 
 def test_bursts_are_no_overflow(vigie):
@@ -192,7 +193,7 @@ def test_misses_make_way(start, snapshot):
 
         def made_way() -> bool:
             """Fewer than may be under way in all; answering them takes longer than a burst may."""
-            wait_for(lambda: metric(vigie, "vigie_forward_inflight") == 0, "exchanges to end", patience=60)
+            wait_for(lambda: metric(vigie, "vigie_forward_inflight") == 0, "exchanges to end", patience=LONG)
             packets = new_names(3900)
             flood(vigie, then=lambda: send(packets))
             answered = hits.received(100)
@@ -203,10 +204,10 @@ def test_misses_make_way(start, snapshot):
 
         def burst_is_no_matter() -> bool:
             """Unless the worker has to wait for its CPU meanwhile: then it is behind for long indeed."""
-            wait_for(lambda: metric(vigie, "vigie_forward_inflight") == 0, "exchanges to end", patience=60)
+            wait_for(lambda: metric(vigie, "vigie_forward_inflight") == 0, "exchanges to end", patience=LONG)
             packets = new_names(900)
             flood(vigie, then=lambda: send(packets))
             return hits.received(100) == 100 and [client.refused() for client in misses] == [0] * 4
 
-        wait_for(burst_is_no_matter, "a burst to be answered", patience=60)
-        wait_for(made_way, "misses to make way for hits", patience=60)
+        wait_for(burst_is_no_matter, "a burst to be answered", patience=LONG)
+        wait_for(made_way, "misses to make way for hits", patience=LONG)

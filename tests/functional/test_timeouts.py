@@ -1,4 +1,5 @@
 """The `timeouts` directive: how long TCP connections may stay, and how many queries one may have."""
+import contextlib
 import socket
 import time
 
@@ -45,6 +46,20 @@ def test_read_and_idle(serve):
         half.sendall(frame() + frame()[:9])
         read_frame(half)
         assert seconds_until_closed(half) < 3.5
+
+
+def test_a_query_that_drips(serve):
+    """The time is for the whole of it, however often a byte comes."""
+    with connect(serve("read 1s", "idle 60s")) as slow:
+        slow.sendall(frame())
+        read_frame(slow)
+        with contextlib.suppress(ConnectionError):
+            for byte in frame()[:-1]:
+                slow.sendall(bytes([byte]))
+                time.sleep(0.1)
+                if ended(slow):
+                    return
+            pytest.fail("what took four seconds and more was waited for")
 
 
 def test_write(serve):
