@@ -228,6 +228,16 @@ enum vigie_status vigie_statement_once(const struct vigie_statement *const *stat
 /* The statement must have no block of options. */
 enum vigie_status vigie_statement_plain(const struct vigie_statement *statement, struct vigie_error *error);
 
+/* The directive may stand only once in a block, without arguments and options. */
+enum vigie_status vigie_statement_bare(const struct vigie_statement *const *statements, size_t count,
+				       struct vigie_error *error);
+
+/* The directive may stand only once in a block, with a HOST:PORT to serve HTTP at, `otherwise` when it names
+ * none. */
+enum vigie_status vigie_statement_http(const struct vigie_statement *const *statements, size_t count,
+				       const char *otherwise, const char **address,
+				       struct vigie_error *error);
+
 /* "unknown directive 'WORD'", with what may have been meant. Returns VIGIE_EINVAL. */
 enum vigie_status vigie_directive_unknown(const struct vigie_word *word, struct vigie_error *error);
 
@@ -238,6 +248,10 @@ const char *vigie_block_path(const struct vigie_block *block, const char *path);
  * same text: part of the key of what is kept for that (keep.h). Returns the text's length; 0 when the block
  * is served nowhere, or `size` bytes are too few. */
 size_t vigie_block_place(const struct vigie_block *block, char *text, size_t size);
+
+/* The arguments of a statement as one text, with single spaces between them; in the arena. NULL when memory
+ * is out. */
+const char *vigie_statement_join(const struct vigie_statement *statement, struct vigie_arena *arena);
 
 /* Appends all words of a statement, its options included, so that equal texts mean equal statements: the key
  * of what is handed on when the configuration is reloaded (keep.h). VIGIE_ENOMEM, VIGIE_ENOSPC. */

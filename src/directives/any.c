@@ -8,11 +8,7 @@ enum { TYPE_HINFO = 13, TTL = 8482 };
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
 			       size_t count, void **instance, struct vigie_error *error)
 {
-	enum vigie_status status = vigie_statement_once(statements, count, error);
-
-	if (!status)
-		status = vigie_statement_args(statements[0], 0, 0, error);
-	return status ? status : vigie_statement_plain(statements[0], error);
+	return vigie_statement_bare(statements, count, error);
 }
 
 static enum vigie_verdict serve(void *instance, struct vigie_request *request)

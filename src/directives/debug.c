@@ -4,14 +4,8 @@
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
 			       size_t count, void **instance, struct vigie_error *error)
 {
-	enum vigie_status status = vigie_statement_once(statements, count, error);
-
-	if (!status)
-		status = vigie_statement_plain(statements[0], error);
-	if (!status)
-		status = vigie_statement_args(statements[0], 0, 0, error);
 	block->process->debug = true;
-	return status;
+	return vigie_statement_bare(statements, count, error);
 }
 
 const struct vigie_directive vigie_directive_debug = {

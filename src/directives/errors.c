@@ -6,6 +6,7 @@
 
 #include "directives.h"
 #include "regex.h"
+#include "repeat.h"
 #include "vigie/clock.h"
 #include "vigie/log.h"
 #include "vigie/text.h"
@@ -41,7 +42,7 @@ struct errors {
 	size_t count;
 	unsigned workers;
 	struct rate *rates; /* from start to stop */
-	uv_timer_t *timer;  /* the same; its own memory: it closes after the block has gone */
+	uv_timer_t *timer;  /* the same */
 };
 
 static enum vigie_status read_level(const struct vigie_word *word, struct pattern *pattern,
@@ -159,20 +160,13 @@ static void on_timer(uv_timer_t *timer)
 	tell(timer->data, vigie_clock_ms(), false);
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-	free(handle);
-}
-
 static void stop(void *instance)
 {
 	struct errors *errors = instance;
 
-	if (errors->timer) {
+	if (errors->timer)
 		tell(errors, vigie_clock_ms(), true);
-		uv_close((uv_handle_t *)errors->timer, on_closed);
-	}
-	errors->timer = NULL;
+	repeat_stop(&errors->timer);
 	for (size_t i = 0; i < errors->count; i++) {
 		free(errors->patterns[i].counts);
 		errors->patterns[i].counts = NULL;
@@ -194,19 +188,13 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 		complete &= errors->patterns[i].counts != NULL;
 	}
 	if (complete && errors->count > 0) {
-		errors->timer = malloc(sizeof(*errors->timer));
+		errors->timer = repeat_start(block->process->loop, CONSOLIDATE_TICK_MS, on_timer, errors);
 		complete = errors->timer != NULL;
 	}
-	if (!complete) {
-		stop(errors);
-		return vigie_error_memory(error);
-	}
-	if (errors->timer) {
-		uv_timer_init(block->process->loop, errors->timer);
-		errors->timer->data = errors;
-		uv_timer_start(errors->timer, on_timer, CONSOLIDATE_TICK_MS, CONSOLIDATE_TICK_MS);
-	}
-	return VIGIE_OK;
+	if (complete)
+		return VIGIE_OK;
+	stop(errors);
+	return vigie_error_memory(error);
 }
 
 /* Counts an error that a pattern takes. True: it is not written by itself; false: it is, at `level`. */

@@ -32,15 +32,11 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 {
 	const struct vigie_statement *statement = statements[0];
 	struct health *health = vigie_arena_alloc(block->arena, sizeof(*health));
-	enum vigie_status status = vigie_statement_once(statements, count, error);
+	enum vigie_status status;
 
 	if (!health)
 		return vigie_error_memory(error);
-	if (!status)
-		status = vigie_statement_args(statement, 0, 1, error);
-	if (!status && statement->arg_count > 0 && !vigie_http_is_address(statement->args[0].text))
-		return vigie_word_error(error, &statement->args[0], "'%s' is no HOST:PORT",
-					statement->args[0].text);
+	status = vigie_statement_http(statements, count, ":8080", &health->address, error);
 	for (size_t i = 0; i < statement->body_count && !status; i++) {
 		const struct vigie_statement *option = &statement->body[i];
 		uint64_t lameduck;
@@ -55,7 +51,6 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	}
 	health->statement = statement;
 	health->http = block->process->http;
-	health->address = statement->arg_count > 0 ? statement->args[0].text : ":8080";
 	*instance = health;
 	return status;
 }

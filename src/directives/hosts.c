@@ -10,6 +10,7 @@
 #include "directives.h"
 #include "hosts_table.h"
 #include "network.h"
+#include "repeat.h"
 #include "vigie/buffer.h"
 #include "vigie/clock.h"
 #include "vigie/file_stamp.h"
@@ -36,7 +37,7 @@ struct hosts {
 	struct hosts_table *table;     /* RCU: replaced whole by the main thread */
 	struct vigie_file_stamp stamp; /* the main thread's, as all below */
 	bool unreadable;               /* and the log says so already */
-	uv_timer_t *timer;             /* freed when the loop has closed it */
+	uv_timer_t *timer;
 };
 
 struct reader {
@@ -284,27 +285,15 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 
 	if (hosts->reload_ms == 0)
 		return VIGIE_OK;
-	hosts->timer = malloc(sizeof(*hosts->timer));
-	if (!hosts->timer)
-		return vigie_error_memory(error);
-	uv_timer_init(block->process->loop, hosts->timer);
-	hosts->timer->data = hosts;
-	uv_timer_start(hosts->timer, on_timer, hosts->reload_ms, hosts->reload_ms);
-	return VIGIE_OK;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	free(handle);
+	hosts->timer = repeat_start(block->process->loop, hosts->reload_ms, on_timer, hosts);
+	return hosts->timer ? VIGIE_OK : vigie_error_memory(error);
 }
 
 static void stop(void *instance)
 {
 	struct hosts *hosts = instance;
 
-	if (hosts->timer)
-		uv_close((uv_handle_t *)hosts->timer, on_closed);
-	hosts->timer = NULL;
+	repeat_stop(&hosts->timer);
 }
 
 static void write_addresses(const struct hosts *hosts, struct vigie_answer *answer,

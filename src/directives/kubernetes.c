@@ -1,3 +1,4 @@
+#include "chase.h"
 #include "directives.h"
 #include "guard.h"
 #include "kubernetes.h"
@@ -29,7 +30,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	if (!status)
 		status = kubernetes_read_options(block, statements[0], &kubernetes, error);
 	if (!status)
-		status = guard_add_cluster(block, kubernetes->zones, kubernetes->view.zone_count, error);
+		status = guard_add_cluster(block, kubernetes->zones.names, kubernetes->zones.count, error);
 	if (status)
 		return status;
 	kubernetes->watch.kinds[VIGIE_KIND_SERVICE] = true;
@@ -286,40 +287,6 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	return status;
 }
 
-static bool falls_through(const struct kubernetes *kubernetes, const struct vigie_name *name)
-{
-	if (!kubernetes->falls_through || kubernetes->fall_count == 0)
-		return kubernetes->falls_through;
-	for (size_t i = 0; i < kubernetes->fall_count; i++) {
-		if (vigie_name_is_below(name, &kubernetes->fall_zones[i]))
-			return true;
-	}
-	return false;
-}
-
-/* The CNAMEs are written; what their end is comes from whoever serves it. A failure there leaves the CNAMEs,
- * with which the client can go on itself. */
-static enum vigie_verdict chased(struct vigie_request *request, const uint8_t *reply, size_t length,
-				 void *argument)
-{
-	if (!reply)
-		return VIGIE_ANSWERED;
-	vigie_answer_append(request->answer, reply, length);
-	/* The rcode is that of the last name of the chain (RFC 6604 section 2.1). */
-	if (vigie_reply_rcode(reply) == VIGIE_RCODE_NXDOMAIN)
-		request->answer->rcode = VIGIE_RCODE_NXDOMAIN;
-	return VIGIE_ANSWERED;
-}
-
-static bool serves(const struct kubernetes *kubernetes, const struct vigie_name *name)
-{
-	for (size_t i = 0; i < kubernetes->view.zone_count; i++) {
-		if (vigie_name_is_below(name, &kubernetes->zones[i]))
-			return true;
-	}
-	return false;
-}
-
 /* All that has no short way. */
 static __attribute__((noinline)) enum vigie_verdict serve_any(const struct kubernetes *kubernetes,
 							      struct vigie_request *request)
@@ -328,7 +295,7 @@ static __attribute__((noinline)) enum vigie_verdict serve_any(const struct kuber
 	struct vigie_name target;
 
 	if (query->class != VIGIE_CLASS_IN)
-		return serves(kubernetes, &query->name)
+		return zones_match(&kubernetes->zones, &query->name)
 			       ? vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL)
 			       : VIGIE_NEXT;
 	switch (vigie_records_answer(&kubernetes->view, query, request->rotation, request->answer, &target)) {
@@ -338,7 +305,7 @@ static __attribute__((noinline)) enum vigie_verdict serve_any(const struct kuber
 		return VIGIE_ANSWERED;
 	case VIGIE_LOOKUP_INTERIOR:
 	case VIGIE_LOOKUP_NXDOMAIN:
-		if (!falls_through(kubernetes, &query->name))
+		if (!fallthrough_holds(&kubernetes->fall, &query->name))
 			return VIGIE_ANSWERED;
 		vigie_answer_reset(request->answer);
 		return VIGIE_NEXT;
@@ -349,7 +316,7 @@ static __attribute__((noinline)) enum vigie_verdict serve_any(const struct kuber
 	case VIGIE_LOOKUP_REFUSED:
 		return vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);
 	case VIGIE_LOOKUP_CHASE:
-		return vigie_request_lookup(request, &target, query->type, chased, NULL);
+		return vigie_request_lookup(request, &target, query->type, chase_append, NULL);
 	}
 	return VIGIE_NEXT;
 }
@@ -395,7 +362,7 @@ static enum vigie_status zone(void *instance, const struct vigie_name *origin, s
 	enum vigie_status status = VIGIE_ENOENT;
 
 	for (size_t i = 0; i < kubernetes->view.zone_count && status; i++) {
-		if (vigie_name_equal(kubernetes->zones[i].bytes, origin->bytes) &&
+		if (vigie_name_equal(kubernetes->zones.names[i].bytes, origin->bytes) &&
 		    !vigie_name_is_reverse(origin))
 			status = VIGIE_OK;
 	}

@@ -6,14 +6,13 @@
 #include "vigie/directive.h"
 #include "vigie/kube.h"
 #include "vigie/records.h"
+#include "zones.h"
 
 struct kubernetes {
 	const struct vigie_word *source; /* what says where the cluster is, for errors at start */
 	struct vigie_view view;
-	struct vigie_name *zones; /* in the block's arena, as all below */
-	bool falls_through;
-	struct vigie_name *fall_zones; /* none: all */
-	size_t fall_count;
+	struct zones zones; /* in the block's arena, as all below */
+	struct fallthrough fall;
 
 	/* Where the cluster is. */
 	const char *snapshot;
@@ -61,9 +60,6 @@ void kubernetes_signal_stop(struct kubernetes *kubernetes);
 /* Reads the directive of a block. The instance lives in the block's arena. */
 enum vigie_status kubernetes_read_options(struct vigie_block *block, const struct vigie_statement *statement,
 					  struct kubernetes **instance, struct vigie_error *error);
-
-/* The longest of its zones that the name is in; NULL when it is in none. */
-const struct vigie_name *kubernetes_zone(const struct kubernetes *kubernetes, const struct vigie_name *name);
 
 /* The hook of that name (directive.h): client-namespace, namespace, service, endpoint, kind, port-name,
  * protocol. */

@@ -59,7 +59,7 @@ bool kubernetes_metadata(void *instance, struct vigie_request *request, const ch
 {
 	const struct kubernetes *kubernetes = instance;
 	const struct vigie_name *name = &request->query->name;
-	const struct vigie_name *zone = kubernetes_zone(kubernetes, name);
+	const struct vigie_name *zone = zones_match(&kubernetes->zones, name);
 	struct parts parts;
 
 	if (strcmp(label, "client-namespace") == 0) {

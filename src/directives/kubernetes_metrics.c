@@ -140,7 +140,7 @@ void kubernetes_metrics(void *instance, struct vigie_metrics *metrics)
 
 	if (!kubernetes->records || !kubernetes_speaks(kubernetes))
 		return;
-	vigie_name_to_text(kubernetes->zones[kubernetes->view.primary].bytes, scrape.zone);
+	vigie_name_to_text(kubernetes->zones.names[kubernetes->view.primary].bytes, scrape.zone);
 	add_records(&scrape);
 	add_programming(&scrape);
 	if (!kubernetes->watcher)

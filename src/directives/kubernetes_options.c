@@ -20,56 +20,19 @@ struct reader {
 	struct vigie_error *error;
 };
 
-/* Appends the zones that the words stand for. */
-static enum vigie_status read_zones(struct reader *reader, const struct vigie_word *words, size_t count,
-				    struct vigie_name **zones, size_t *zone_count)
-{
-	struct vigie_name *read = vigie_arena_alloc(reader->block->arena, VIGIE_ZONES_MAX * sizeof(*read));
-
-	*zones = vigie_arena_alloc(reader->block->arena, (count * VIGIE_ZONES_MAX + 1) * sizeof(**zones));
-	if (!read || !*zones)
-		return vigie_error_memory(reader->error);
-	*zone_count = 0;
-	for (size_t i = 0; i < count; i++) {
-		size_t got;
-		enum vigie_status status = vigie_zones_from_word(&words[i], read, &got, reader->error);
-
-		if (status)
-			return status;
-		memcpy(*zones + *zone_count, read, got * sizeof(*read));
-		*zone_count += got;
-	}
-	return VIGIE_OK;
-}
-
-/* The same for a block's own keys, when the directive names no zones. */
-static enum vigie_status zones_of_keys(struct reader *reader)
-{
-	const struct vigie_server_block *source = reader->block->source;
-	struct kubernetes *kubernetes = reader->kubernetes;
-
-	kubernetes->zones =
-		vigie_arena_alloc(reader->block->arena, source->key_count * sizeof(*kubernetes->zones));
-	if (!kubernetes->zones)
-		return vigie_error_memory(reader->error);
-	for (size_t i = 0; i < source->key_count; i++)
-		kubernetes->zones[i] = source->keys[i].zone;
-	kubernetes->view.zone_count = source->key_count;
-	return VIGIE_OK;
-}
-
 /* The longest first, those of one length as they stand: the first zone that a name is in is its zone. */
 static void sort_zones(struct kubernetes *kubernetes)
 {
 	struct vigie_view *view = &kubernetes->view;
+	struct vigie_name *zones = kubernetes->zones.names;
 
 	for (size_t i = 1; i < view->zone_count; i++) {
-		struct vigie_name zone = kubernetes->zones[i];
+		struct vigie_name zone = zones[i];
 		size_t at = i;
 
-		for (; at > 0 && kubernetes->zones[at - 1].labels < zone.labels; at--)
-			kubernetes->zones[at] = kubernetes->zones[at - 1];
-		kubernetes->zones[at] = zone;
+		for (; at > 0 && zones[at - 1].labels < zone.labels; at--)
+			zones[at] = zones[at - 1];
+		zones[at] = zone;
 		if (view->primary == i)
 			view->primary = at;
 		else if (view->primary >= at && view->primary < i)
@@ -82,14 +45,13 @@ static enum vigie_status read_own_zones(struct reader *reader)
 	const struct vigie_statement *directive = reader->directive;
 	struct kubernetes *kubernetes = reader->kubernetes;
 	struct vigie_view *view = &kubernetes->view;
-	enum vigie_status status;
+	enum vigie_status status = zones_from_words_or_keys(
+		&kubernetes->zones, reader->block, directive->args, directive->arg_count, reader->error);
 
-	status = directive->arg_count == 0 ? zones_of_keys(reader)
-					   : read_zones(reader, directive->args, directive->arg_count,
-							&kubernetes->zones, &view->zone_count);
 	if (status)
 		return status;
-	view->zones = kubernetes->zones;
+	view->zones = kubernetes->zones.names;
+	view->zone_count = kubernetes->zones.count;
 	for (view->primary = 0; view->primary < view->zone_count; view->primary++) {
 		if (!vigie_name_is_reverse(&view->zones[view->primary])) {
 			sort_zones(kubernetes);
@@ -102,23 +64,6 @@ static enum vigie_status read_own_zones(struct reader *reader)
 				directive->name.text);
 }
 
-/* The arguments as one text: a label selector may hold spaces. */
-static const char *join(struct vigie_arena *arena, const struct vigie_statement *option)
-{
-	size_t length = 1;
-	char *text;
-
-	for (size_t i = 0; i < option->arg_count; i++)
-		length += strlen(option->args[i].text) + 1;
-	text = vigie_arena_alloc(arena, length);
-	for (size_t i = 0; text && i < option->arg_count; i++) {
-		if (i > 0)
-			strcat(text, " ");
-		strcat(text, option->args[i].text);
-	}
-	return text;
-}
-
 static enum vigie_status read_selector(struct reader *reader, const struct vigie_statement *option,
 				       const char **selector)
 {
@@ -127,7 +72,7 @@ static enum vigie_status read_selector(struct reader *reader, const struct vigie
 
 	if (option->arg_count == 0)
 		return vigie_statement_args(option, 1, SIZE_MAX, reader->error);
-	*selector = join(reader->block->arena, option);
+	*selector = vigie_statement_join(option, reader->block->arena); /* it may hold spaces */
 	if (!*selector)
 		return vigie_error_memory(reader->error);
 	parsed = vigie_selector_new(*selector, &reason);
@@ -254,11 +199,7 @@ static enum vigie_status read_ttl(struct reader *reader, const struct vigie_stat
 
 static enum vigie_status read_fallthrough(struct reader *reader, const struct vigie_statement *option)
 {
-	struct kubernetes *kubernetes = reader->kubernetes;
-
-	kubernetes->falls_through = true;
-	return read_zones(reader, option->args, option->arg_count, &kubernetes->fall_zones,
-			  &kubernetes->fall_count);
+	return fallthrough_read(&reader->kubernetes->fall, reader->block, option, reader->error);
 }
 
 static enum vigie_status read_ignore(struct reader *reader, const struct vigie_statement *option)

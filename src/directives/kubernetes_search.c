@@ -19,23 +19,10 @@ static bool make_domain(struct vigie_name *domain, const uint8_t *label, const s
 	return vigie_name_from_wire(domain, wire, at + 4 + zone->length) == VIGIE_OK;
 }
 
-const struct vigie_name *kubernetes_zone(const struct kubernetes *kubernetes, const struct vigie_name *name)
-{
-	const struct vigie_view *view = &kubernetes->view;
-	const struct vigie_name *longest = NULL;
-
-	for (size_t i = 0; i < view->zone_count; i++) {
-		if (vigie_name_is_below(name, &view->zones[i]) &&
-		    (!longest || view->zones[i].labels > longest->labels))
-			longest = &view->zones[i];
-	}
-	return longest;
-}
-
 bool kubernetes_search_path(const struct kubernetes *kubernetes, const struct vigie_request *request,
 			    struct search_path *path)
 {
-	const struct vigie_name *zone = kubernetes_zone(kubernetes, &request->query->name);
+	const struct vigie_name *zone = zones_match(&kubernetes->zones, &request->query->name);
 	uint8_t label[1 + VIGIE_LABEL_MAX];
 	struct vigie_name domain;
 	uint8_t address[16];

@@ -7,6 +7,7 @@
 
 #include "directives.h"
 #include "network.h"
+#include "repeat.h"
 #include "vigie/buffer.h"
 #include "vigie/file_stamp.h"
 #include "vigie/log.h"
@@ -26,7 +27,7 @@ struct loadbalance {
 	struct weights *weights;       /* RCU: replaced whole by the main thread */
 	uint64_t reload_ms;            /* 0: never */
 	struct vigie_file_stamp stamp; /* the file's, when it was read last */
-	uv_timer_t *timer;             /* freed when the loop has closed it */
+	uv_timer_t *timer;
 };
 
 static struct weights *read_weights(const struct loadbalance *loadbalance, struct vigie_error *error)
@@ -75,28 +76,17 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 
 	if (!loadbalance || !loadbalance->path || loadbalance->reload_ms == 0)
 		return VIGIE_OK;
-	loadbalance->timer = malloc(sizeof(*loadbalance->timer));
-	if (!loadbalance->timer)
-		return vigie_error_memory(error);
-	uv_timer_init(block->process->loop, loadbalance->timer);
-	loadbalance->timer->data = loadbalance;
-	uv_timer_start(loadbalance->timer, on_timer, loadbalance->reload_ms, loadbalance->reload_ms);
-	return VIGIE_OK;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	free(handle);
+	loadbalance->timer =
+		repeat_start(block->process->loop, loadbalance->reload_ms, on_timer, loadbalance);
+	return loadbalance->timer ? VIGIE_OK : vigie_error_memory(error);
 }
 
 static void stop(void *instance)
 {
 	struct loadbalance *loadbalance = instance;
 
-	if (!loadbalance || !loadbalance->timer)
-		return;
-	uv_close((uv_handle_t *)loadbalance->timer, on_closed);
-	loadbalance->timer = NULL;
+	if (loadbalance)
+		repeat_stop(&loadbalance->timer);
 }
 
 static void loadbalance_free(void *instance)

@@ -5,11 +5,7 @@
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
 			       size_t count, void **instance, struct vigie_error *error)
 {
-	enum vigie_status status = vigie_statement_once(statements, count, error);
-
-	if (!status)
-		status = vigie_statement_args(statements[0], 0, 0, error);
-	return status ? status : vigie_statement_plain(statements[0], error);
+	return vigie_statement_bare(statements, count, error);
 }
 
 /* Without an answer section the authority section is the answer: the SOA of a negative one, or a delegation,

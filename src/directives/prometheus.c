@@ -22,12 +22,11 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 {
 	const struct vigie_statement *statement = statements[0];
 	struct prometheus *prometheus = vigie_arena_alloc(block->arena, sizeof(*prometheus));
-	enum vigie_status status = vigie_statement_once(statements, count, error);
+	enum vigie_status status;
 
 	if (!prometheus)
 		return vigie_error_memory(error);
-	if (!status)
-		status = vigie_statement_args(statement, 0, 1, error);
+	status = vigie_statement_http(statements, count, "localhost:9153", &prometheus->address, error);
 	for (size_t i = 0; i < statement->body_count && !status; i++) {
 		const struct vigie_statement *option = &statement->body[i];
 
@@ -40,7 +39,6 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	}
 	prometheus->statement = statement;
 	prometheus->block = block;
-	prometheus->address = statement->arg_count > 0 ? statement->args[0].text : "localhost:9153";
 	*instance = prometheus;
 	return status;
 }

@@ -33,15 +33,11 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 {
 	const struct vigie_statement *statement = statements[0];
 	struct ready *ready = vigie_arena_alloc(block->arena, sizeof(*ready));
-	enum vigie_status status = vigie_statement_once(statements, count, error);
+	enum vigie_status status;
 
 	if (!ready)
 		return vigie_error_memory(error);
-	if (!status)
-		status = vigie_statement_args(statement, 0, 1, error);
-	if (!status && statement->arg_count > 0 && !vigie_http_is_address(statement->args[0].text))
-		return vigie_word_error(error, &statement->args[0], "'%s' is no HOST:PORT",
-					statement->args[0].text);
+	status = vigie_statement_http(statements, count, ":8181", &ready->address, error);
 	for (size_t i = 0; i < statement->body_count && !status; i++) {
 		const struct vigie_statement *option = &statement->body[i];
 
@@ -51,7 +47,6 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 	}
 	ready->statement = statement;
 	ready->process = block->process;
-	ready->address = statement->arg_count > 0 ? statement->args[0].text : ":8181";
 	*instance = ready;
 	return status;
 }

@@ -3,6 +3,7 @@
 
 #include "directives.h"
 #include "vigie/buffer.h"
+#include "vigie/http.h"
 #include "words.h"
 
 /* CoreDNS' chain order (its plugin.cfg); `workers`, which is vigie's own and not in the chain, stands first.
@@ -97,6 +98,30 @@ enum vigie_status vigie_statement_plain(const struct vigie_statement *statement,
 				statement->name.text);
 }
 
+enum vigie_status vigie_statement_bare(const struct vigie_statement *const *statements, size_t count,
+				       struct vigie_error *error)
+{
+	enum vigie_status status = vigie_statement_once(statements, count, error);
+
+	if (!status)
+		status = vigie_statement_args(statements[0], 0, 0, error);
+	return status ? status : vigie_statement_plain(statements[0], error);
+}
+
+enum vigie_status vigie_statement_http(const struct vigie_statement *const *statements, size_t count,
+				       const char *otherwise, const char **address, struct vigie_error *error)
+{
+	const struct vigie_statement *statement = statements[0];
+	enum vigie_status status = vigie_statement_once(statements, count, error);
+
+	if (!status)
+		status = vigie_statement_args(statement, 0, 1, error);
+	*address = statement->arg_count > 0 ? statement->args[0].text : otherwise;
+	if (!status && statement->arg_count > 0 && !vigie_http_is_address(*address))
+		status = vigie_word_error(error, &statement->args[0], "'%s' is no HOST:PORT", *address);
+	return status;
+}
+
 enum vigie_status vigie_option_unknown(const struct vigie_statement *directive,
 				       const struct vigie_statement *option, struct vigie_error *error)
 {
@@ -137,6 +162,22 @@ size_t vigie_block_place(const struct vigie_block *block, char *text, size_t siz
 		length = (size_t)snprintf(text, size, "%s %s %s", place->server->text, place->key->word.text,
 					  block->view);
 	return length < size ? length : 0;
+}
+
+const char *vigie_statement_join(const struct vigie_statement *statement, struct vigie_arena *arena)
+{
+	size_t length = 1;
+	char *text;
+
+	for (size_t i = 0; i < statement->arg_count; i++)
+		length += strlen(statement->args[i].text) + 1;
+	text = vigie_arena_alloc(arena, length);
+	for (size_t i = 0; text && i < statement->arg_count; i++) {
+		if (i > 0)
+			strcat(text, " ");
+		strcat(text, statement->args[i].text);
+	}
+	return text;
 }
 
 static enum vigie_status append_word(struct vigie_buffer *text, char mark, const char *word)

@@ -1,7 +1,6 @@
 /* `reload [INTERVAL [JITTER]]`: looks every now and then whether the Corefile has changed. */
-#include <stdlib.h>
-
 #include "directives.h"
+#include "repeat.h"
 #include "vigie/random.h"
 
 enum {
@@ -15,7 +14,7 @@ struct reload {
 	const struct vigie_process *process;
 	uint64_t interval_ms;
 	uint64_t jitter_ms;
-	uv_timer_t *timer; /* its own memory: it closes after the block has gone */
+	uv_timer_t *timer;
 };
 
 static enum vigie_status read_duration(const struct vigie_word *word, uint64_t least, uint64_t *ms,
@@ -68,27 +67,15 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 	uint64_t every = reload->interval_ms - reload->jitter_ms / 2 +
 			 vigie_random_below((uint32_t)reload->jitter_ms + 1);
 
-	reload->timer = malloc(sizeof(*reload->timer));
-	if (!reload->timer)
-		return vigie_error_memory(error);
-	uv_timer_init(block->process->loop, reload->timer);
-	reload->timer->data = reload;
-	uv_timer_start(reload->timer, on_timer, every, every);
-	return VIGIE_OK;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	free(handle);
+	reload->timer = repeat_start(block->process->loop, every, on_timer, reload);
+	return reload->timer ? VIGIE_OK : vigie_error_memory(error);
 }
 
 static void stop(void *instance)
 {
 	struct reload *reload = instance;
 
-	if (reload->timer)
-		uv_close((uv_handle_t *)reload->timer, on_closed);
-	reload->timer = NULL;
+	repeat_stop(&reload->timer);
 }
 
 const struct vigie_directive vigie_directive_reload = {

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "chase.h"
 #include "directives.h"
 
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
@@ -128,19 +129,6 @@ static bool make_query(const struct rewrite_work *work, const struct vigie_query
 	return true;
 }
 
-/* The rest of a chain of CNAMEs whose target was rewritten. */
-static enum vigie_verdict chased(struct vigie_request *request, const uint8_t *reply, size_t length,
-				 void *argument)
-{
-	if (!reply)
-		return VIGIE_ANSWERED;
-	vigie_answer_append(request->answer, reply, length);
-	/* The rcode is that of the last name of the chain (RFC 6604 section 2.1). */
-	if (vigie_reply_rcode(reply) == VIGIE_RCODE_NXDOMAIN)
-		request->answer->rcode = VIGIE_RCODE_NXDOMAIN;
-	return VIGIE_ANSWERED;
-}
-
 static enum vigie_verdict done(struct vigie_request *request, const uint8_t *reply, size_t length,
 			       void *argument)
 {
@@ -154,7 +142,7 @@ static enum vigie_verdict done(struct vigie_request *request, const uint8_t *rep
 	if (rewrite_answer(&work, reply, length, request->answer, &target))
 		return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, "rewrite: the answer is malformed");
 	if (target.length > 0)
-		return vigie_request_lookup(request, &target, request->query->type, chased, NULL);
+		return vigie_request_lookup(request, &target, request->query->type, chase_append, NULL);
 	return VIGIE_ANSWERED;
 }
 

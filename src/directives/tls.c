@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "directives.h"
+#include "repeat.h"
 #include "tls_acme.h"
 #include "vigie/keep.h"
 #include "vigie/log.h"
@@ -17,7 +18,7 @@ struct tls {
 	struct vigie_process *process;
 	struct vigie_tls *tls;
 	struct tls_acme *acme; /* NULL: the files are somebody else's */
-	uv_timer_t *timer;     /* freed when the loop lets go of it */
+	uv_timer_t *timer;
 	char last_error[sizeof(((struct vigie_error *)NULL)->text)];
 };
 
@@ -179,26 +180,15 @@ static enum vigie_status start(struct vigie_block *block, void *instance, struct
 
 	if (tls->acme && tls_acme_start(tls->acme, error))
 		return VIGIE_ENOMEM;
-	tls->timer = malloc(sizeof(*tls->timer));
-	if (!tls->timer)
-		return vigie_error_memory(error);
-	uv_timer_init(block->process->loop, tls->timer);
-	tls->timer->data = tls;
-	uv_timer_start(tls->timer, on_timer, REFRESH_MS, REFRESH_MS);
-	return VIGIE_OK;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	free(handle);
+	tls->timer = repeat_start(block->process->loop, REFRESH_MS, on_timer, tls);
+	return tls->timer ? VIGIE_OK : vigie_error_memory(error);
 }
 
 static void stop(void *instance)
 {
 	struct tls *tls = instance;
 
-	uv_close((uv_handle_t *)tls->timer, on_closed);
-	tls->timer = NULL;
+	repeat_stop(&tls->timer);
 }
 
 const struct vigie_directive vigie_directive_tls = {

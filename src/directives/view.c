@@ -14,23 +14,6 @@ struct view {
 	size_t count;
 };
 
-/* The words with single spaces between them, as CoreDNS puts them together again. */
-static const char *join(struct vigie_arena *arena, const struct vigie_statement *option)
-{
-	size_t length = 1;
-	char *text;
-
-	for (size_t i = 0; i < option->arg_count; i++)
-		length += strlen(option->args[i].text) + 1;
-	text = vigie_arena_alloc(arena, length);
-	for (size_t i = 0; text && i < option->arg_count; i++) {
-		if (i > 0)
-			strcat(text, " ");
-		strcat(text, option->args[i].text);
-	}
-	return text;
-}
-
 static enum vigie_status read_expression(struct vigie_block *block, const struct vigie_statement *option,
 					 struct view *view, struct vigie_error *error)
 {
@@ -41,7 +24,7 @@ static enum vigie_status read_expression(struct vigie_block *block, const struct
 		status = vigie_statement_args(option, 1, SIZE_MAX, error);
 	if (status)
 		return status;
-	text = join(block->arena, option);
+	text = vigie_statement_join(option, block->arena); /* as CoreDNS puts them together again */
 	if (!text)
 		return vigie_error_memory(error);
 	view->expressions[view->count] = expression_new(block->arena, &option->args[0], text, error);

@@ -9,11 +9,7 @@
 static enum vigie_status setup(struct vigie_block *block, const struct vigie_statement *const *statements,
 			       size_t count, void **instance, struct vigie_error *error)
 {
-	enum vigie_status status = vigie_statement_once(statements, count, error);
-
-	if (!status)
-		status = vigie_statement_args(statements[0], 0, 0, error);
-	return status ? status : vigie_statement_plain(statements[0], error);
+	return vigie_statement_bare(statements, count, error);
 }
 
 /* The client's port as an SRV record of _udp.NAME or _tcp.NAME. A name without room for one more label has
