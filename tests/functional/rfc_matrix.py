@@ -29,10 +29,10 @@ RFCS = {
 }
 # What else each demands, and why no test here asks for it.
 ELSEWHERE = {
-    1035: "Not of a forwarder: master files and zone transfers (5, 6.3; `file` and `secondary` have tests of their own), inverse queries and completion "
-          "(6.4, 6.5: optional, and NOTIMP here), resolution from the root on (7.1, 7.2 but for its bound on work), mail (8). Replaced: that a reply may come "
-          "from another address than was asked (7.3), by RFC 5452 section 9.1. Not done: AA (4.1.1) is left as the upstream set it, also in answers that are "
-          "held, since an answer is given as it came.",
+    1035: "Not of a forwarder: master files and zone transfers (5, 6.3; `file` and `secondary` have tests of their own), queries for completion (6.5), "
+          "resolution from the root on (7.1 but for its bound on work, 7.2), mail (8). Port 53 (4.2) is the default; tests take others. Replaced: that a reply "
+          "may come from another address than was asked (7.3), by RFC 5452 section 9.1. Not done: AA (4.1.1) is left as the upstream set it, also in answers "
+          "that are held, since an answer is given as it came.",
     2181: "Not of a forwarder: zone cuts and an authority's SOA (6, 7), CNAME, PTR, NS and MX as data of a zone (10), signatures and NXT of RFC 2065 (5.3; a "
           "signature keeps the TTL of what it signs, RFC 4034 section 3), ranks of data from several sources (5.4.1 but for the demand above: an answer is held "
           "whole, for its question, and replaced whole). Replaced: that a TTL with its top bit set is zero (8), by RFC 8767 section 4.",
