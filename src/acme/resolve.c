@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "vigie/answer.h"
+#include "vigie/host_port.h"
 #include "vigie/random.h"
 #include "vigie/record.h"
 #include "vigie/reply.h"
@@ -26,22 +27,17 @@ enum {
 /* A UDP socket to the resolver; -1 when there is no way to it. */
 static int open_socket(const char *resolver)
 {
-	const char *colon = strrchr(resolver, ':');
 	const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV};
 	struct addrinfo *found = NULL;
 	char host[HOST_MAX];
-	size_t length = colon ? (size_t)(colon - resolver) : 0;
+	char service[16];
+	int port;
 	int fd = -1;
 
-	if (length >= 2 && resolver[0] == '[' && colon[-1] == ']') {
-		resolver++;
-		length -= 2;
-	}
-	if (length == 0 || length >= sizeof(host))
+	if (!vigie_host_port_split(resolver, host, sizeof(host), &port) || port < 0)
 		return -1;
-	memcpy(host, resolver, length);
-	host[length] = 0;
-	if (getaddrinfo(host, colon + 1, &hints, &found))
+	snprintf(service, sizeof(service), "%d", port);
+	if (getaddrinfo(host, service, &hints, &found))
 		return -1;
 	for (const struct addrinfo *at = found; at && fd < 0; at = at->ai_next) {
 		fd = socket(at->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -15,12 +15,6 @@ struct value {
 
 static void evaluate(const struct expression *expression, struct vigie_request *request, struct value *value);
 
-static uint16_t port_of(const struct sockaddr *address)
-{
-	return ntohs(address->sa_family == AF_INET ? ((const struct sockaddr_in *)address)->sin_port
-						   : ((const struct sockaddr_in6 *)address)->sin6_port);
-}
-
 static const char *address_text(const struct sockaddr *from, char *room)
 {
 	uint8_t address[16];
@@ -78,7 +72,7 @@ static void call(const struct expression *expression, struct vigie_request *requ
 		value->number = query->flags >> 11 & 0xf;
 		return;
 	case FUNCTION_PORT:
-		snprintf(value->room, sizeof(value->room), "%u", port_of(request->client));
+		snprintf(value->room, sizeof(value->room), "%u", ntohs(network_port(request->client)));
 		value->text = value->room;
 		return;
 	case FUNCTION_PROTO:
@@ -88,7 +82,7 @@ static void call(const struct expression *expression, struct vigie_request *requ
 		value->text = address_text(request->local, value->room);
 		return;
 	case FUNCTION_SERVER_PORT:
-		snprintf(value->room, sizeof(value->room), "%u", port_of(request->local));
+		snprintf(value->room, sizeof(value->room), "%u", ntohs(network_port(request->local)));
 		value->text = value->room;
 		return;
 	case FUNCTION_SIZE:

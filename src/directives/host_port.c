@@ -2,64 +2,31 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static bool read_port(const char *text, uint16_t *port)
-{
-	char *end;
-	unsigned long number = strtoul(text, &end, 10);
+#include "vigie/host_port.h"
 
-	if (*text < '0' || *text > '9' || *end || number == 0 || number > UINT16_MAX)
-		return false;
-	*port = (uint16_t)number;
-	return true;
-}
-
-/* Splits HOST[:PORT]; `host` has room for the longest address. */
-static bool split(const char *text, char host[INET6_ADDRSTRLEN], uint16_t *port)
-{
-	const char *colon = strrchr(text, ':');
-	size_t length = strlen(text);
-
-	*port = 53;
-	if (text[0] == '[') {
-		const char *bracket = strchr(text, ']');
-
-		if (!bracket || (bracket[1] && (bracket[1] != ':' || !read_port(bracket + 2, port))))
-			return false;
-		text++;
-		length = (size_t)(bracket - text);
-	} else if (colon && strchr(text, ':') == colon) {
-		if (!read_port(colon + 1, port))
-			return false;
-		length = (size_t)(colon - text);
-	}
-	if (length >= INET6_ADDRSTRLEN)
-		return false;
-	memcpy(host, text, length);
-	host[length] = 0;
-	return true;
-}
+enum { PORT_DNS = 53 };
 
 enum vigie_status host_port_from_word(union host_port *address, const struct vigie_word *word,
 				      struct vigie_error *error)
 {
 	char host[INET6_ADDRSTRLEN];
-	uint16_t port;
+	int port;
 
 	memset(address, 0, sizeof(*address));
-	if (!split(word->text, host, &port))
-		return vigie_word_error(error, word, "'%s' is no IP address, nor one with a port",
-					word->text);
+	if (!vigie_host_port_split(word->text, host, sizeof(host), &port) || port == 0)
+		host[0] = 0;
+	if (port < 0)
+		port = PORT_DNS;
 	if (inet_pton(AF_INET, host, &address->v4.sin_addr) == 1) {
 		address->v4.sin_family = AF_INET;
-		address->v4.sin_port = htons(port);
+		address->v4.sin_port = htons((uint16_t)port);
 		return VIGIE_OK;
 	}
 	if (inet_pton(AF_INET6, host, &address->v6.sin6_addr) == 1) {
 		address->v6.sin6_family = AF_INET6;
-		address->v6.sin6_port = htons(port);
+		address->v6.sin6_port = htons((uint16_t)port);
 		return VIGIE_OK;
 	}
 	return vigie_word_error(error, word, "'%s' is no IP address, nor one with a port", word->text);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "network.h"
 #include "vigie/clock.h"
 #include "vigie/log.h"
 #include "vigie/text.h"
@@ -105,8 +106,7 @@ static void put_local(struct line *line, const struct vigie_request *request)
 
 static void put_port(struct line *line, const struct vigie_request *request)
 {
-	/* The port stands in the same place for both families. */
-	put(line, "%u", ntohs(((const struct sockaddr_in *)request->client)->sin_port));
+	put(line, "%u", ntohs(network_port(request->client)));
 }
 
 static void put_size(struct line *line, const struct vigie_request *request)

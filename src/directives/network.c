@@ -63,3 +63,9 @@ bool network_address_is_v4(const uint8_t address[16])
 {
 	return memcmp(address, mapped, sizeof(mapped)) == 0;
 }
+
+uint16_t network_port(const struct sockaddr *from)
+{
+	return from->sa_family == AF_INET ? ((const struct sockaddr_in *)from)->sin_port
+					  : ((const struct sockaddr_in6 *)from)->sin6_port;
+}

@@ -24,4 +24,7 @@ bool network_contains(const struct network *network, const uint8_t address[16]);
 void network_address(const struct sockaddr *from, uint8_t address[16]);
 bool network_address_is_v4(const uint8_t address[16]);
 
+/* A socket address' port, in network byte order. */
+uint16_t network_port(const struct sockaddr *from);
+
 #endif

@@ -54,8 +54,7 @@ static void take_out(struct rewrite_work *work, uint16_t code)
 
 static size_t write_port(const struct sockaddr *address, uint8_t *data)
 {
-	in_port_t port = address->sa_family == AF_INET ? ((const struct sockaddr_in *)address)->sin_port
-						       : ((const struct sockaddr_in6 *)address)->sin6_port;
+	uint16_t port = network_port(address);
 
 	memcpy(data, &port, sizeof(port));
 	return sizeof(port);

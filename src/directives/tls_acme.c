@@ -8,6 +8,7 @@
 
 #include "acme_answers.h"
 #include "vigie/buffer.h"
+#include "vigie/host_port.h"
 #include "vigie/keep.h"
 
 enum { KEY_MAX = 1 << 20 };
@@ -105,15 +106,10 @@ static bool is_url(const char *text)
 
 static bool is_host_port(const char *text)
 {
-	const char *colon = strrchr(text, ':');
-	char *end;
-	unsigned long port;
+	char host[VIGIE_NAME_MAX + 1];
+	int port;
 
-	if (!colon || colon == text || !isdigit((unsigned char)colon[1]))
-		return false;
-	port = strtoul(colon + 1, &end, 10);
-	return !*end && port > 0 && port <= UINT16_MAX &&
-	       (text[0] == '[' ? colon[-1] == ']' : !memchr(text, ':', (size_t)(colon - text)));
+	return vigie_host_port_split(text, host, sizeof(host), &port) && host[0] && port > 0;
 }
 
 static enum vigie_status read_option(struct reader *reader, const struct vigie_statement *statement,

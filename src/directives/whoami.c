@@ -17,9 +17,7 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 static void write_port(struct vigie_request *request)
 {
 	const struct vigie_query *query = request->query;
-	bool v4 = request->client->sa_family == AF_INET;
-	in_port_t port = v4 ? ((const struct sockaddr_in *)request->client)->sin_port
-			    : ((const struct sockaddr_in6 *)request->client)->sin6_port;
+	uint16_t port = network_port(request->client);
 	uint8_t owner[VIGIE_NAME_MAX + 5];
 	uint8_t *rdata;
 

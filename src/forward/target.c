@@ -1,12 +1,12 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "address.h"
 #include "vigie/buffer.h"
 #include "vigie/forward.h"
+#include "vigie/host_port.h"
 
 enum {
 	PORT_DNS = 53,
@@ -15,42 +15,12 @@ enum {
 	RESOLV_CONF_MAX = 65536 /* bytes of a resolv.conf */
 };
 
-/* Cuts "[v6]:port", "v4:port" and plain addresses apart. False when it is none of them. */
-static bool split(const char *text, char *host, size_t size, unsigned *port, unsigned standard)
-{
-	const char *colon = strrchr(text, ':');
-	const char *end = text + strlen(text);
-	char *rest;
-
-	*port = standard;
-	if (text[0] == '[') {
-		end = strchr(++text, ']');
-		if (!end || (end[1] && end[1] != ':'))
-			return false;
-		colon = end[1] ? end + 1 : NULL;
-	} else if (colon && strchr(text, ':') != colon) {
-		colon = NULL; /* an IPv6 address without a port */
-	} else if (colon) {
-		end = colon;
-	}
-	if ((size_t)(end - text) >= size)
-		return false;
-	memcpy(host, text, (size_t)(end - text));
-	host[end - text] = 0;
-	if (!colon)
-		return true;
-	if (colon[1] < '0' || colon[1] > '9')
-		return false;
-	*port = (unsigned)strtoul(colon + 1, &rest, 10);
-	return *rest == 0 && *port > 0 && *port <= UINT16_MAX;
-}
-
-static bool read_scheme(struct vigie_target *target, const char **text, unsigned *port)
+static bool read_scheme(struct vigie_target *target, const char **text, int *port)
 {
 	static const struct {
 		const char *scheme;
 		enum vigie_protocol protocol;
-		unsigned port;
+		int port;
 	} schemes[] = {
 		{"dns://", VIGIE_PROTOCOL_UDP, PORT_DNS},
 		{"tls://", VIGIE_PROTOCOL_TLS, PORT_TLS},
@@ -69,6 +39,18 @@ static bool read_scheme(struct vigie_target *target, const char **text, unsigned
 		}
 	}
 	return strstr(*text, "://") == NULL;
+}
+
+/* Cuts the port off, be it the protocol's own, which `port` is at first. */
+static bool split(const char *text, char *host, size_t size, int *port)
+{
+	int given;
+
+	if (!vigie_host_port_split(text, host, size, &given))
+		return false;
+	if (given >= 0)
+		*port = given;
+	return *port > 0;
 }
 
 /* Takes "%NAME" out of "ADDRESS%NAME[:PORT]"; what is left goes to `plain`. Plain DNS has no such name: there
@@ -99,17 +81,16 @@ enum vigie_status vigie_target_from_text(struct vigie_target *target, const char
 	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
 	char plain[sizeof(target->server_name)];
 	char *scope;
-	unsigned standard;
-	unsigned port;
+	int port;
 
 	memset(target, 0, sizeof(*target));
-	if (!read_scheme(target, &text, &standard) || !take_server_name(target, text, plain, sizeof(plain)) ||
-	    !split(plain, host, sizeof(host), &port, standard))
+	if (!read_scheme(target, &text, &port) || !take_server_name(target, text, plain, sizeof(plain)) ||
+	    !split(plain, host, sizeof(host), &port))
 		return VIGIE_EINVAL;
 	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
 		v4->sin_family = AF_INET;
 		v4->sin_port = htons((uint16_t)port);
-		snprintf(target->text, sizeof(target->text), "%s:%u", host, port);
+		snprintf(target->text, sizeof(target->text), "%s:%d", host, port);
 		return VIGIE_OK;
 	}
 	scope = strchr(host, '%');
@@ -122,7 +103,7 @@ enum vigie_status vigie_target_from_text(struct vigie_target *target, const char
 	v6->sin6_scope_id = scope ? if_nametoindex(scope) : 0;
 	if (scope && v6->sin6_scope_id == 0)
 		return VIGIE_EINVAL;
-	snprintf(target->text, sizeof(target->text), "[%s]:%u", host, port);
+	snprintf(target->text, sizeof(target->text), "[%s]:%d", host, port);
 	return VIGIE_OK;
 }
 
@@ -149,12 +130,11 @@ enum vigie_status vigie_target_from_host(struct vigie_target *target, char host[
 					 const char *text)
 {
 	char plain[sizeof(target->server_name)];
-	unsigned standard;
-	unsigned port;
+	int port;
 
 	memset(target, 0, sizeof(*target));
-	if (!read_scheme(target, &text, &standard) || !take_server_name(target, text, plain, sizeof(plain)) ||
-	    !split(plain, host, VIGIE_HOST_MAX, &port, standard) || !is_host_name(host))
+	if (!read_scheme(target, &text, &port) || !take_server_name(target, text, plain, sizeof(plain)) ||
+	    !split(plain, host, VIGIE_HOST_MAX, &port) || !is_host_name(host))
 		return VIGIE_EINVAL;
 	target->address.ss_family = AF_INET;
 	address_set_port((struct sockaddr *)&target->address, (uint16_t)port);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vigie/host_port.h"
+
 enum {
 	BACKLOG = 4096, /* a probe stands behind whoever else comes in one turn of the loop */
 	CONNECTIONS_MAX = 2 * VIGIE_HTTP_CONNECTIONS_MAX, /* those that are being closed among them */
@@ -181,29 +183,16 @@ static void run(struct site *site)
 		uv_timer_stop(&site->timer);
 }
 
-/* Cuts "HOST:PORT", ":PORT" or "[v6]:PORT" apart. */
+/* Reads "HOST:PORT", ":PORT" or "[v6]:PORT". */
 static bool read_address(const char *text, struct sockaddr_storage *address, socklen_t *length)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)address;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
-	const char *colon = strrchr(text, ':');
-	char host[INET6_ADDRSTRLEN + 2];
-	size_t host_length;
-	unsigned long port;
-	char *end;
+	char host[INET6_ADDRSTRLEN];
+	int port;
 
-	if (!colon || colon[1] < '0' || colon[1] > '9')
+	if (!vigie_host_port_split(text, host, sizeof(host), &port) || port < 0)
 		return false;
-	port = strtoul(colon + 1, &end, 10);
-	host_length = (size_t)(colon - text);
-	if (*end || port > UINT16_MAX || host_length >= sizeof(host))
-		return false;
-	if (host_length >= 2 && text[0] == '[' && colon[-1] == ']') {
-		text++;
-		host_length -= 2;
-	}
-	memcpy(host, text, host_length);
-	host[host_length] = 0;
 	if (strcmp(host, "localhost") == 0)
 		strcpy(host, "127.0.0.1"); /* no resolver is asked: this is one */
 	memset(address, 0, sizeof(*address));
@@ -216,7 +205,7 @@ static bool read_address(const char *text, struct sockaddr_storage *address, soc
 	v6->sin6_family = AF_INET6; /* without a host: all addresses of both families */
 	v6->sin6_port = htons((uint16_t)port);
 	*length = sizeof(*v6);
-	return host_length == 0 || inet_pton(AF_INET6, host, &v6->sin6_addr) == 1;
+	return host[0] == 0 || inet_pton(AF_INET6, host, &v6->sin6_addr) == 1;
 }
 
 bool vigie_http_is_address(const char *address)

@@ -26,7 +26,7 @@ RANK = {module: rank for rank, row in enumerate(LAYERS) for module in row}
 
 # Which module each public header belongs to.
 HEADERS = {
-    "base": "arena buffer bytes clock curl_loop file_stamp hash keep log new_file random state_file status thread yaml",
+    "base": "arena buffer bytes clock curl_loop file_stamp hash host_port keep log new_file random state_file status thread yaml",
     "wire": "answer name name_table query record reply text",
     "records": "cluster records records_walk",
     "zones": "axfr catalog zone",
