@@ -14,12 +14,10 @@ struct wanted {
 	enum class class;
 };
 
-static int is_wanted(struct cds_lfht_node *node, const void *argument)
+static bool is_wanted(const struct vigie_cached *cached, const void *argument)
 {
-	const struct vigie_cached *cached = caa_container_of(node, struct vigie_cached, node);
 	const struct wanted *wanted = argument;
 
-	(void)__atomic_load_n(&cached->frequency, __ATOMIC_ACQUIRE); /* the store that published it */
 	return cached->hash == wanted->hash && cached->part == wanted->part &&
 	       vigie_cached_class(cached) == wanted->class;
 }
@@ -40,7 +38,7 @@ void vigie_limit_enter(struct vigie_cache *cache, struct shard *shard, struct vi
 
 		ring->hand[number] = hand + 1 < ring->size ? hand + 1 : 0;
 		wanted.hash = slots[hand];
-		victim = wanted.hash ? vigie_store_find(cache, wanted.hash, is_wanted, &wanted) : NULL;
+		victim = wanted.hash ? vigie_index_find(cache, shard, wanted.hash, is_wanted, &wanted) : NULL;
 		if (victim && victim != cached) {
 			frequency = __atomic_load_n(&victim->frequency, __ATOMIC_RELAXED);
 			if (frequency > 0 && chances > 0) {

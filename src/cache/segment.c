@@ -42,7 +42,7 @@ static uint32_t class_count(const struct shard *shard, enum class class)
 	return shard->queues[class][QUEUE_SMALL].count + shard->queues[class][QUEUE_MAIN].count;
 }
 
-/* A grace period has passed since the segment's entries left the table. */
+/* A grace period has passed since the segment's entries left the index. */
 static void on_usable(struct rcu_head *head)
 {
 	struct segment *segment = caa_container_of(head, struct segment, rcu);
@@ -88,8 +88,9 @@ static struct vigie_cached *take_room(struct shard *shard, struct segments *queu
 
 void vigie_segment_drop(struct vigie_cache *cache, struct shard *shard, struct vigie_cached *cached)
 {
-	if (cached->dead || cds_lfht_del(cache->table, &cached->node))
+	if (cached->dead)
 		return;
+	vigie_index_remove(cache, shard, cached);
 	cached->dead = true;
 	__atomic_fetch_sub(&cached->part->entries[cached->kind], 1, __ATOMIC_RELAXED);
 }
@@ -111,15 +112,14 @@ static bool promote(struct vigie_cache *cache, struct shard *shard, struct vigie
 	if (!copy)
 		return false;
 	memcpy(&copy->part, &cached->part, cached->size - offsetof(struct vigie_cached, part));
-	cds_lfht_node_init(&copy->node);
 	copy->claimed = __atomic_load_n(&cached->claimed, __ATOMIC_RELAXED);
 	copy->failed = __atomic_load_n(&cached->failed, __ATOMIC_RELAXED);
 	copy->retry = __atomic_load_n(&cached->retry, __ATOMIC_RELAXED);
 	copy->last_hit = __atomic_load_n(&cached->last_hit, __ATOMIC_RELAXED);
 	copy->hits = __atomic_load_n(&cached->hits, __ATOMIC_RELAXED);
 	copy->failures = __atomic_load_n(&cached->failures, __ATOMIC_RELAXED);
-	__atomic_store_n(&copy->frequency, frequency, __ATOMIC_RELEASE);
-	cds_lfht_add_replace(cache->table, copy->hash, vigie_cached_is, cached, &copy->node);
+	copy->frequency = frequency;
+	vigie_index_replace(cache, shard, cached, copy);
 	cached->dead = true;
 	return true;
 }
@@ -150,7 +150,9 @@ static void evict(struct vigie_cache *cache, struct shard *shard, enum class cla
 {
 	struct segments *small = &shard->queues[class][QUEUE_SMALL];
 	struct segments *main = &shard->queues[class][QUEUE_MAIN];
-	bool from_small = main->count == 0 || small->count > 1 + class_count(shard, class) / SMALL_PART;
+	/* Where it is the index that is full, more of what nobody reads does no good. */
+	uint32_t share = vigie_index_is_full(shard) ? 1 : 1 + class_count(shard, class) / SMALL_PART;
+	bool from_small = main->count == 0 || small->count > share;
 	struct segment *segment = pop(from_small ? small : main);
 
 	for (uint32_t at = 0; at < segment->used;) {
@@ -180,16 +182,19 @@ static void make_space(struct vigie_cache *cache, struct shard *shard, enum clas
 {
 	for (uint8_t round = 0; round < ROUNDS_MAX; round++) {
 		bool negative_full = class_count(shard, CLASS_NEGATIVE) >= shard->negative_max;
+		bool index_full = vigie_index_is_full(shard);
 		enum class victim = class;
 
-		if (shard->free.count > shard->reserve && !(class == CLASS_NEGATIVE && negative_full))
+		if (shard->free.count > shard->reserve && !index_full &&
+		    !(class == CLASS_NEGATIVE && negative_full))
 			return;
 		/* What is read often could not be promoted: rather than lose it, do without the new entry
 		 * until a grace period has passed. */
 		if (!has_free(shard))
 			return;
-		/* Negative answers may take room from positive ones up to their share, never the reverse. */
-		if (class == CLASS_NEGATIVE && !negative_full)
+		/* Negative answers may take room from positive ones up to their share, never the reverse.
+		 * Many that are small fill the index before that: they make room for each other. */
+		if (class == CLASS_NEGATIVE && !negative_full && !index_full)
 			victim = CLASS_POSITIVE;
 		if (class_count(shard, victim) == 0)
 			victim = victim == CLASS_POSITIVE ? CLASS_NEGATIVE : CLASS_POSITIVE;
@@ -203,11 +208,13 @@ struct vigie_cached *vigie_segment_room(struct vigie_cache *cache, struct shard 
 					enum queue queue, size_t size)
 {
 	struct segments *segments = &shard->queues[class][queue];
+	bool open = segments->youngest && SEGMENT_SIZE - segments->youngest->used >= size;
 
-	if (!segments->youngest || SEGMENT_SIZE - segments->youngest->used < size)
+	if (!open || vigie_index_is_full(shard))
 		make_space(cache, shard, class);
+	open = segments->youngest && SEGMENT_SIZE - segments->youngest->used >= size;
 	/* The last free segment is for what is moved when there is to be room again. */
-	if (shard->free.count <= 1 && (!segments->youngest || SEGMENT_SIZE - segments->youngest->used < size))
+	if (vigie_index_is_full(shard) || (!open && shard->free.count <= 1))
 		return NULL;
 	return take_room(shard, segments, size);
 }

@@ -7,9 +7,8 @@
 #include "vigie/hash.h"
 
 enum {
-	BYTES_A_BUCKET = 256, /* of the budget: the smallest entries are about half as long */
-	BUCKET_SIZE = 16,     /* bytes that liburcu needs for each */
-	BUCKETS_MIN = 1024,
+	BYTES_A_PLACE = 96,     /* of the budget, for each of an index: the smallest entries are that long */
+	SEGMENTS_MAX = 1 << 20, /* 32 GiB: what an index can tell apart */
 	BYTES_A_GHOST = 128
 };
 
@@ -50,21 +49,13 @@ static uint64_t hash_key(const struct key *key)
 	return vigie_hash(bytes, 13 + key->name_length);
 }
 
-static int is_key(struct cds_lfht_node *node, const void *wanted)
+static bool is_key(const struct vigie_cached *cached, const void *wanted)
 {
-	const struct vigie_cached *cached = caa_container_of(node, struct vigie_cached, node);
 	const struct key *key = wanted;
 
-	/* The store that published it; free on the usual machines. */
-	(void)__atomic_load_n(&cached->frequency, __ATOMIC_ACQUIRE);
 	return cached->part == key->part && cached->type == key->type && cached->class == key->class &&
 	       cached->options == key->options && cached->name_length == key->name_length &&
 	       memcmp(vigie_cached_name(cached), key->name, key->name_length) == 0;
-}
-
-int vigie_cached_is(struct cds_lfht_node *node, const void *wanted)
-{
-	return node == &((const struct vigie_cached *)wanted)->node;
 }
 
 static struct shard *shard_of(struct vigie_cache *cache, uint64_t hash)
@@ -72,39 +63,24 @@ static struct shard *shard_of(struct vigie_cache *cache, uint64_t hash)
 	return &cache->shards[(hash >> 40) & (cache->shard_count - 1)];
 }
 
-struct vigie_cached *vigie_store_find(struct vigie_cache *cache, uint64_t hash, cds_lfht_match_fct is,
-				      const void *wanted)
-{
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
-
-	cds_lfht_lookup(cache->table, hash, is, wanted, &iter);
-	node = cds_lfht_iter_get_node(&iter);
-	return node ? caa_container_of(node, struct vigie_cached, node) : NULL;
-}
-
-static const struct vigie_cached *find(struct vigie_cache *cache, const struct key *key, uint64_t hash)
-{
-	return vigie_store_find(cache, hash, is_key, key);
-}
-
 const struct vigie_cached *vigie_cache_find(struct vigie_cache *cache, const struct vigie_cache_part *part,
 					    const struct vigie_query *query)
 {
-	const struct vigie_cached *cached;
+	struct vigie_cached *cached;
 	struct key key;
+	uint64_t hash;
 	uint8_t frequency;
 
 	key_of_query(&key, part, query);
-	cached = find(cache, &key, hash_key(&key));
+	hash = hash_key(&key);
+	cached = vigie_index_find(cache, shard_of(cache, hash), hash, is_key, &key);
 	if (!cached)
 		return NULL;
 	frequency = __atomic_load_n(&cached->frequency, __ATOMIC_RELAXED);
 	/* Two workers may count one read: what is wanted is an idea of it. An entry that many read is not
 	 * written any more. */
 	if (frequency < FREQUENCY_MAX)
-		__atomic_store_n(&((struct vigie_cached *)cached)->frequency, (uint8_t)(frequency + 1),
-				 __ATOMIC_RELAXED);
+		__atomic_store_n(&cached->frequency, (uint8_t)(frequency + 1), __ATOMIC_RELAXED);
 	return cached;
 }
 
@@ -123,7 +99,6 @@ static void write_entry(struct vigie_cached *cached, struct vigie_cache_part *pa
 	size_t question = VIGIE_HEADER_SIZE + vigie_query_question_length(answer->query);
 	uint8_t *at = cached->bytes;
 
-	cds_lfht_node_init(&cached->node);
 	cached->part = part;
 	cached->type = key->type;
 	cached->class = key->class;
@@ -153,8 +128,7 @@ static enum vigie_status put_locked(struct vigie_cache *cache, struct shard *sha
 {
 	enum class class = reply->kind == VIGIE_CACHED_ANSWER ? CLASS_POSITIVE : CLASS_NEGATIVE;
 	size_t size = entry_size(answer, reply);
-	const struct vigie_cached *held = find(cache, key, hash);
-	struct cds_lfht_node *old;
+	struct vigie_cached *held = vigie_index_find(cache, shard, hash, is_key, key);
 	struct vigie_cached *cached;
 	bool known;
 	bool counted = held && vigie_cached_class(held) == class;
@@ -177,13 +151,16 @@ static enum vigie_status put_locked(struct vigie_cache *cache, struct shard *sha
 	if (held && held->kind == VIGIE_CACHED_FAILURE && cached->kind == VIGIE_CACHED_FAILURE &&
 	    held->failures < UINT8_MAX)
 		cached->failures = (uint8_t)(held->failures + 1);
-	__atomic_store_n(&cached->frequency, 0, __ATOMIC_RELEASE);
-	old = cds_lfht_add_replace(cache->table, hash, is_key, key, &cached->node);
-	if (old) {
-		struct vigie_cached *replaced = caa_container_of(old, struct vigie_cached, node);
-
-		replaced->dead = true;
-		__atomic_fetch_sub(&part->entries[replaced->kind], 1, __ATOMIC_RELAXED);
+	cached->frequency = 0;
+	if (held && held->dead) /* it was evicted, or moved, to make room */
+		held = vigie_index_find(cache, shard, hash, is_key, key);
+	if (held) {
+		vigie_index_replace(cache, shard, held, cached);
+		held->dead = true;
+		__atomic_fetch_sub(&part->entries[held->kind], 1, __ATOMIC_RELAXED);
+	} else if (!vigie_index_add(cache, shard, cached)) {
+		cached->dead = true;
+		return VIGIE_ENOSPC;
 	}
 	__atomic_fetch_add(&part->entries[cached->kind], 1, __ATOMIC_RELAXED);
 	if (!counted)
@@ -220,15 +197,19 @@ static unsigned long power_of_two(size_t at_most)
 	return power;
 }
 
-static void init_shards(struct vigie_cache *cache)
+/* False: memory is out. */
+static bool init_shards(struct vigie_cache *cache, size_t buckets)
 {
 	size_t segment = 0;
+	bool good = true;
 
 	for (unsigned i = 0; i < cache->shard_count; i++) {
 		struct shard *shard = &cache->shards[i];
 		size_t end = cache->segment_count * (i + 1) / cache->shard_count;
 
 		pthread_mutex_init(&shard->lock, NULL);
+		shard->index = vigie_index_new(buckets);
+		good = good && shard->index;
 		shard->ghosts = cache->ghosts + i * (cache->ghost_count / cache->shard_count);
 		shard->ghost_mask = (uint32_t)(cache->ghost_count / cache->shard_count - 1);
 		shard->first = segment;
@@ -248,23 +229,26 @@ static void init_shards(struct vigie_cache *cache)
 		shard->negative_max = shard->segments / VIGIE_CACHE_NEGATIVE_SHARE;
 		shard->reserve = 2 + shard->segments / 32;
 	}
+	return good;
 }
 
 struct vigie_cache *vigie_cache_new(size_t budget)
 {
 	struct vigie_cache *cache = aligned_alloc(_Alignof(struct vigie_cache), sizeof(*cache));
-	unsigned long buckets;
+	size_t buckets;
 
 	if (!cache)
 		return NULL;
 	memset(cache, 0, sizeof(*cache));
 	if (budget < VIGIE_CACHE_BUDGET_MIN)
 		budget = VIGIE_CACHE_BUDGET_MIN;
-	buckets = power_of_two(budget / BYTES_A_BUCKET);
+	buckets = budget / (BYTES_A_PLACE * INDEX_BUCKET);
 	cache->ghost_count = power_of_two(budget / BYTES_A_GHOST);
 	cache->budget = budget;
-	cache->overhead = buckets * BUCKET_SIZE + cache->ghost_count * sizeof(*cache->ghosts);
+	cache->overhead = buckets * INDEX_BUCKET_SIZE + cache->ghost_count * sizeof(*cache->ghosts);
 	cache->segment_count = (budget - cache->overhead) / (SEGMENT_SIZE + sizeof(*cache->segments));
+	if (cache->segment_count > SEGMENTS_MAX)
+		cache->segment_count = SEGMENTS_MAX;
 	cache->overhead += cache->segment_count * sizeof(*cache->segments);
 	cache->shard_count = (unsigned)power_of_two(cache->segment_count / SHARD_SEGMENTS_MIN + 1);
 	if (cache->shard_count > SHARDS_MAX)
@@ -276,42 +260,23 @@ struct vigie_cache *vigie_cache_new(size_t budget)
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (cache->bytes == MAP_FAILED)
 		cache->bytes = NULL;
-	cache->table = cds_lfht_new(BUCKETS_MIN, BUCKETS_MIN, buckets,
-				    CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING, NULL);
-	if (!cache->segments || !cache->ghosts || !cache->bytes || !cache->table) {
+	if (!cache->segments || !cache->ghosts || !cache->bytes ||
+	    !init_shards(cache, buckets / cache->shard_count)) {
 		vigie_cache_free(cache);
 		return NULL;
 	}
-	init_shards(cache);
 	return cache;
-}
-
-static void free_table(struct cds_lfht *table)
-{
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
-	bool online = rcu_read_ongoing();
-
-	if (!table)
-		return;
-	if (!online)
-		rcu_thread_online(); /* a resize under way must not free what is walked here */
-	cds_lfht_for_each(table, &iter, node) cds_lfht_del(table, node);
-	/* Destroying waits for that resize, whose grace period waits for every thread that is online. */
-	rcu_thread_offline();
-	cds_lfht_destroy(table, NULL);
-	if (online)
-		rcu_thread_online();
 }
 
 void vigie_cache_free(struct vigie_cache *cache)
 {
 	if (!cache)
 		return;
-	rcu_barrier(); /* segments that wait for a grace period */
+	rcu_barrier(); /* segments and indexes that wait for a grace period */
 	for (size_t i = 0; cache->segments && i < cache->segment_count; i++)
 		(void)__atomic_load_n(&cache->segments[i].usable, __ATOMIC_ACQUIRE); /* for ThreadSanitizer */
-	free_table(cache->table);
+	for (unsigned i = 0; i < cache->shard_count; i++)
+		vigie_index_free(cache->shards[i].index);
 	if (cache->bytes)
 		munmap(cache->bytes, cache->segment_count * SEGMENT_SIZE);
 	while (cache->parts) {

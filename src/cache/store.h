@@ -10,8 +10,8 @@
 
 #include <pthread.h>
 #include <urcu-qsbr.h>
-#include <urcu/rculfhash.h>
 
+#include "index.h"
 #include "vigie/cache.h"
 
 enum {
@@ -50,8 +50,6 @@ struct vigie_cache_part {
 };
 
 struct vigie_cached {
-	struct cds_lfht_node node;
-
 	/* What readers change (all atomic); the rest stays as it is while it can be read. Times are
 	 * milliseconds since it was stored. */
 	uint32_t claimed;  /* a refresh in the background is under way until then */
@@ -60,8 +58,7 @@ struct vigie_cached {
 	uint32_t last_hit; /* for `prefetch` */
 	uint16_t hits;     /* without a gap between them */
 	uint8_t failures;  /* refreshes that failed one after another */
-	uint8_t frequency; /* reads since it came into its queue, at most FREQUENCY_MAX. Its first store
-			      publishes the entry */
+	uint8_t frequency; /* reads since it came into its queue, at most FREQUENCY_MAX */
 
 	struct vigie_cache_part *part;
 	uint64_t hash;
@@ -101,6 +98,7 @@ struct segments {
 /* A part of the store with a lock of its own: which one is said by the key's hash. */
 struct shard {
 	pthread_mutex_t lock; /* only ever tried */
+	struct index *index;  /* of its entries; atomic */
 	struct segments queues[CLASSES][QUEUES];
 	struct segments free; /* the oldest is usable, or will be after a grace period */
 	uint32_t segments;    /* all of the shard: side by side */
@@ -117,7 +115,6 @@ struct shard {
 } __attribute__((aligned(64)));
 
 struct vigie_cache {
-	struct cds_lfht *table;
 	struct shard shards[SHARDS_MAX];
 	unsigned shard_count; /* a power of two */
 	struct segment *segments;
@@ -138,7 +135,7 @@ struct vigie_cache {
 struct vigie_cached *vigie_segment_room(struct vigie_cache *cache, struct shard *shard, enum class class,
 					enum queue queue, size_t size);
 
-/* Takes an entry out of the table, if it still is there. */
+/* Takes an entry out of the index, if it still is there. */
 void vigie_segment_drop(struct vigie_cache *cache, struct shard *shard, struct vigie_cached *cached);
 
 /* The same, counted: it went for want of room. */
@@ -158,13 +155,6 @@ void vigie_part_free(struct vigie_cache_part *part);
 static inline enum class vigie_cached_class(const struct vigie_cached *cached) {
 	return cached->kind == VIGIE_CACHED_ANSWER ? CLASS_POSITIVE : CLASS_NEGATIVE;
 }
-
-/* cds_lfht's match function for an entry of exactly this key. */
-int vigie_cached_is(struct cds_lfht_node *node, const void *key);
-
-/* The entry of a hash that `is` what is wanted; NULL when there is none. Within a read-side section. */
-struct vigie_cached *vigie_store_find(struct vigie_cache *cache, uint64_t hash, cds_lfht_match_fct is,
-				      const void *wanted);
 
 static inline const uint8_t *vigie_cached_records(const struct vigie_cached *cached)
 {
