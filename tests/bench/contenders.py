@@ -88,6 +88,7 @@ class Contender:
         return path
 
     def start(self, cpu: int) -> None:
+        self.cpu = cpu
         log = (self.folder / "log").open("w")
         self.process = subprocess.Popen(["taskset", "-c", str(cpu), *map(str, self.command())], cwd=self.folder,
                                         stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.environment())
@@ -104,6 +105,8 @@ class Contender:
                 if self.process.poll() is not None or time.monotonic() > end:
                     sys.exit(f"{self.name} does not answer for {name}:\n{(self.folder / 'log').read_text()[-2000:]}")
                 time.sleep(0.05)
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():  # Knot's threads choose CPUs by themselves
+            os.sched_setaffinity(int(task.name), {self.cpu})
 
     def cpu_ns(self) -> int:
         """CPU time of all its threads so far."""
