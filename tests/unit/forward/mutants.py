@@ -65,6 +65,7 @@ MUTANTS = [
     ("cache/classify.c", "	if (reply->count < records) {", "	if (0) {", "cache/classify", "test_too_many_records"),
     # Exhaustion: what floods of names do to the cache.
     ("cache/store.c", "shard->segments / VIGIE_CACHE_NEGATIVE_SHARE", "shard->segments", "cache/store", "test_negative_share"),
+    ("cache/store.c", "entry_size(answer, reply) <= VIGIE_CACHE_ENTRY_MAX && ", "", "cache/store", "test_long_answer"),
     ("cache/store.c", "	if (frequency < FREQUENCY_MAX)", "	if (0)", "cache/store", "test_flood"),
 ]
 
