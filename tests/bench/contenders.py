@@ -87,10 +87,10 @@ class Contender:
         path.write_text(text)
         return path
 
-    def start(self, cpu: int) -> None:
-        self.cpu = cpu
+    def start(self, cpus: int | str) -> None:
+        """`cpus` as taskset takes them: 1, "0,1", "0-1023"."""
         log = (self.folder / "log").open("w")
-        self.process = subprocess.Popen(["taskset", "-c", str(cpu), *map(str, self.command())], cwd=self.folder,
+        self.process = subprocess.Popen(["taskset", "-c", str(cpus), *map(str, self.command())], cwd=self.folder,
                                         stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.environment())
 
     def proof(self) -> list[str]:
@@ -105,8 +105,9 @@ class Contender:
                 if self.process.poll() is not None or time.monotonic() > end:
                     sys.exit(f"{self.name} does not answer for {name}:\n{(self.folder / 'log').read_text()[-2000:]}")
                 time.sleep(0.05)
+        cpus = os.sched_getaffinity(self.process.pid)
         for task in Path(f"/proc/{self.process.pid}/task").iterdir():  # Knot's threads choose CPUs by themselves
-            os.sched_setaffinity(int(task.name), {self.cpu})
+            os.sched_setaffinity(int(task.name), cpus)
 
     def cpu_ns(self) -> int:
         """CPU time of all its threads so far."""
