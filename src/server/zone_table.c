@@ -161,17 +161,26 @@ const struct vigie_key *zone_table_find(const struct zone_table *table, const st
 	return find_slot(table, zone->bytes, zone->length)->key;
 }
 
+/* The zone of this many labels that the name is in; NULL when there is none. */
+static inline __attribute__((always_inline)) const struct slot *
+find_above(const struct zone_table *table, const struct vigie_name *name, unsigned labels)
+{
+	const struct slot *slot;
+	size_t at;
+
+	if (labels > name->labels)
+		return NULL;
+	at = name->offset[name->labels - labels];
+	slot = find_slot(table, name->bytes + at, name->length - at);
+	return slot->key ? slot : NULL;
+}
+
 const struct block *zone_table_get(const struct zone_table *table, const struct vigie_name *name)
 {
 	for (size_t i = 0; i < table->depth_count; i++) {
-		const struct slot *slot;
-		size_t at;
+		const struct slot *slot = find_above(table, name, table->depths[i]);
 
-		if (table->depths[i] > name->labels)
-			continue;
-		at = name->offset[name->labels - table->depths[i]];
-		slot = find_slot(table, name->bytes + at, name->length - at);
-		if (slot->key)
+		if (slot)
 			return slot->block;
 	}
 	return table->root ? table->root->block : NULL;
@@ -207,16 +216,9 @@ const struct block *zone_table_select(const struct zone_table *table, const stru
 				      void *argument)
 {
 	for (size_t i = 0; i < table->depth_count; i++) {
-		const struct block *block = NULL;
-		const struct slot *slot;
-		size_t at;
+		const struct slot *slot = find_above(table, name, table->depths[i]);
+		const struct block *block = slot ? select_of(slot, takes, argument) : NULL;
 
-		if (table->depths[i] > name->labels)
-			continue;
-		at = name->offset[name->labels - table->depths[i]];
-		slot = find_slot(table, name->bytes + at, name->length - at);
-		if (slot->key)
-			block = select_of(slot, takes, argument);
 		if (block)
 			return block;
 	}
