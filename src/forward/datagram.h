@@ -16,7 +16,8 @@ struct datagrams *datagrams_new(uv_loop_t *loop, const struct vigie_turn *turn);
 /* Closes; no attempt holds a socket any more. The memory goes when the loop has closed the handle. */
 void datagrams_close(struct datagrams *datagrams);
 
-/* As `send` and `drop` of struct net. */
+/* As `send` and `drop` of struct net. The query goes out in the loop's next turn, when clients who need no
+ * upstream have their answers; only that it cannot be sent is told then (exchange_failed). */
 int datagram_send(struct datagrams *datagrams, struct attempt *attempt);
 void datagram_drop(struct attempt *attempt);
 

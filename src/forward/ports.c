@@ -22,7 +22,7 @@ static uint16_t kernel_first;
 static uint16_t kernel_last;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-size_t ports_from_reserved(uint16_t *ports, const char *reserved)
+size_t ports_from_reserved(uint16_t *ports, const char *reserved, bool node_ports)
 {
 	static const char digits[] = "0123456789";
 	bool taken[PORTS] = {false};
@@ -44,10 +44,15 @@ size_t ports_from_reserved(uint16_t *ports, const char *reserved)
 		reserved = end;
 	}
 	for (unsigned port = FIRST; port < PORTS; port++) {
-		if (!taken[port] && (port < NODE_PORT_FIRST || port > NODE_PORT_LAST))
+		if (!taken[port] && (node_ports || port < NODE_PORT_FIRST || port > NODE_PORT_LAST))
 			ports[count++] = (uint16_t)port;
 	}
 	return count;
+}
+
+bool ports_range_has_node_ports(uint16_t first, uint16_t last)
+{
+	return first <= NODE_PORT_FIRST && last >= NODE_PORT_LAST;
 }
 
 bool ports_range_read(const char *text, uint16_t *first, uint16_t *last)
@@ -56,7 +61,8 @@ bool ports_range_read(const char *text, uint16_t *first, uint16_t *last)
 	unsigned to;
 
 	if (sscanf(text, "%5u %5u", &from, &to) != 2 || from < FIRST || to >= PORTS || from > to ||
-	    (from <= NODE_PORT_LAST && to >= NODE_PORT_FIRST))
+	    (from <= NODE_PORT_LAST && to >= NODE_PORT_FIRST &&
+	     !ports_range_has_node_ports((uint16_t)from, (uint16_t)to)))
 		return false;
 	*first = (uint16_t)from;
 	*last = (uint16_t)to;
@@ -74,12 +80,13 @@ static void fill(void)
 {
 	struct vigie_buffer file;
 
-	pool_count =
-		ports_from_reserved(pool, read_setting(&file, "/proc/sys/net/ipv4/ip_local_reserved_ports"));
-	vigie_buffer_fini(&file);
 	/* Else no port is the kernel's: 0 is never drawn. */
 	ports_range_read(read_setting(&file, "/proc/sys/net/ipv4/ip_local_port_range"), &kernel_first,
 			 &kernel_last);
+	vigie_buffer_fini(&file);
+	pool_count =
+		ports_from_reserved(pool, read_setting(&file, "/proc/sys/net/ipv4/ip_local_reserved_ports"),
+				    ports_range_has_node_ports(kernel_first, kernel_last));
 	vigie_buffer_fini(&file);
 }
 

@@ -7,8 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A random port of 1024 to 65535 without the node ports of Kubernetes (30000 to 32767) and what
- * net.ipv4.ip_local_reserved_ports names. */
+/* A random port of 1024 to 65535 without what net.ipv4.ip_local_reserved_ports names, and without the node
+ * ports of Kubernetes (30000 to 32767) unless the kernel may give them, too: as where a pod's own range is
+ * set. */
 uint16_t ports_draw(void);
 
 /* Whether a port is of those that the kernel gives to a socket that asks for any
@@ -20,10 +21,13 @@ size_t ports_count(void);
 
 /* Fills `ports` (65536 of them) from the text of ip_local_reserved_ports, "8080,10000-11000"; returns the
  * count. */
-size_t ports_from_reserved(uint16_t *ports, const char *reserved);
+size_t ports_from_reserved(uint16_t *ports, const char *reserved, bool node_ports);
 
-/* Reads the text of ip_local_port_range, "32768\t60999\n". False when it is none, or when not all of it is in
- * the pool, reserved ports aside. */
+/* Reads the text of ip_local_port_range, "32768\t60999\n". False when it is none, or when not all of it could
+ * be in the pool, reserved ports aside. */
 bool ports_range_read(const char *text, uint16_t *first, uint16_t *last);
+
+/* Whether a range holds all node ports. */
+bool ports_range_has_node_ports(uint16_t first, uint16_t last);
 
 #endif

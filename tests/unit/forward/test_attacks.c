@@ -264,13 +264,14 @@ static void test_ids_ports_and_letters_are_uniform(void **state)
 static void test_reserved_ports_are_not_used(void **state)
 {
 	static uint16_t ports[65536];
-	size_t count = ports_from_reserved(ports, "8080,10000-10999\n");
+	size_t count = ports_from_reserved(ports, "8080,10000-10999\n", false);
 
 	assert_int_equal(count, 64512 - 2768 - 1001);
 	for (size_t i = 0; i < count; i++)
 		assert_true(ports[i] != 8080 && (ports[i] < 10000 || ports[i] > 10999));
-	assert_int_equal(ports_from_reserved(ports, ""), 64512 - 2768);
-	assert_int_equal(ports_from_reserved(ports, "1-65535,99999999999999999999-1,-,x"), 0);
+	assert_int_equal(ports_from_reserved(ports, "", false), 64512 - 2768);
+	assert_int_equal(ports_from_reserved(ports, "", true), 64512);
+	assert_int_equal(ports_from_reserved(ports, "1-65535,99999999999999999999-1,-,x", true), 0);
 }
 
 /* 8 bits of id, no letters, the port known: so that a forger has chances that can be counted. */
