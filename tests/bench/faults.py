@@ -291,8 +291,11 @@ def flood(bench: Bench) -> list[Figure]:
         attack = bench.start(vigie, bench.questions(["????????.flood.example 1 0 1"]), "-n", str(int(5 * capacity)), "-c", "16", "-q", "4")
         of_hot, of_cluster = [], []
         while attack.poll() is None:
-            of_hot.append(bench.ask(vigie, hot_names, "-s", "0.3", "-r", "3000"))
-            of_cluster.append(bench.ask(vigie, cluster, "-s", "0.3", "-r", "3000"))
+            # So many that a wait of the generator itself for its CPU (the longest is told) is not a hundredth of them.
+            for spells, names in ((of_hot, hot_names), (of_cluster, cluster)):
+                spell = bench.ask(vigie, names, "-s", "1", "-r", "3000")
+                if attack.poll() is None or not spells:
+                    spells.append(spell)
         result_of(attack)
         asked = sum(run["asked"] for run in of_hot)
         return [Figure("entries that the cache holds", capacity), Figure("names of the flood", int(5 * capacity)),
