@@ -16,19 +16,30 @@ void fair_init(struct fair *fair)
 	fair->limit = no_limit;
 }
 
-/* What is counted of a client in this period. */
-static uint32_t *find(struct fair *fair, const void *address, size_t length)
+/* Counts `more` of a client. Returns what it has asked in this period: a little more, where others have a
+ * bucket with it in each row (a count-min sketch). */
+static uint32_t count(struct fair *fair, const void *address, size_t length, uint32_t more)
 {
 	uint8_t key[16 + sizeof(fair->salt)];
+	uint64_t hash;
+	uint32_t asked = UINT32_MAX;
 
 	memcpy(key, &fair->salt, sizeof(fair->salt));
 	memcpy(key + sizeof(fair->salt), address, length);
-	return &fair->asked[vigie_hash(key, sizeof(fair->salt) + length) % FAIR_BUCKETS];
+	hash = vigie_hash(key, sizeof(fair->salt) + length);
+	for (int row = 0; row < FAIR_ROWS; row++, hash >>= 32) {
+		uint32_t *bucket = &fair->asked[row][hash % FAIR_BUCKETS];
+
+		*bucket += more;
+		if (*bucket < asked)
+			asked = *bucket;
+	}
+	return asked;
 }
 
 bool fair_admit(struct fair *fair, const void *address, size_t length)
 {
-	if (++*find(fair, address, length) > fair->limit)
+	if (count(fair, address, length, 1) > fair->limit)
 		return false;
 	fair->served++;
 	return true;
@@ -36,7 +47,7 @@ bool fair_admit(struct fair *fair, const void *address, size_t length)
 
 void fair_charge(struct fair *fair, const void *address, size_t length, uint32_t cost)
 {
-	*find(fair, address, length) += cost;
+	count(fair, address, length, cost);
 	fair->served += cost;
 }
 
@@ -46,9 +57,9 @@ static uint32_t find_most(const struct fair *fair, uint32_t *clients)
 
 	*clients = 0;
 	for (size_t i = 0; i < FAIR_BUCKETS; i++) {
-		*clients += fair->asked[i] > 0;
-		if (fair->asked[i] > most)
-			most = fair->asked[i];
+		*clients += fair->asked[0][i] > 0;
+		if (fair->asked[0][i] > most)
+			most = fair->asked[0][i];
 	}
 	return most;
 }
@@ -68,7 +79,7 @@ void fair_end_period(struct fair *fair, bool overflowed)
 		limit = limit * 3 / 4;
 		fair->limit = (uint32_t)(limit > least ? limit : least);
 	} else if (fair->limit != no_limit) {
-		fair->limit = fair->limit > most ? no_limit : fair->limit + fair->limit / 4 + 1;
+		fair->limit = fair->limit > most ? no_limit : fair->limit + fair->limit / 16 + 1;
 	}
 	memset(fair->asked, 0, sizeof(fair->asked));
 	fair->served = 0;

@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 enum {
-	FAIR_BUCKETS =
-		1024, /* clients that are told apart; those that share a bucket share it for one period */
+	FAIR_ROWS = 2,       /* a client has a bucket in each: what counts is the one that counted less */
+	FAIR_BUCKETS = 1024, /* of a row; clients that share one in each share them for one period */
 	FAIR_PERIOD_MS = 100,
 	FAIR_LEAST = 2 /* equal shares that each client may always have */
 };
@@ -24,7 +24,7 @@ struct fair {
 	uint32_t served;   /* queries let through in this period */
 	uint32_t capacity; /* the most that were let through in a period without a limit, lately */
 	uint32_t salt;     /* changes with each period, so that clients do not share a bucket for long */
-	uint32_t asked[FAIR_BUCKETS];
+	uint32_t asked[FAIR_ROWS][FAIR_BUCKETS];
 };
 
 void fair_init(struct fair *fair);
