@@ -28,7 +28,7 @@ MUTANTS = [
     ("forward/exchange.c", "	if (mixed)\n", "	if (0)\n", "attacks", "test_ids_ports_and_letters_are_uniform"),
     ("forward/exchange.c", "	vigie_random_bytes(&id, sizeof(id));", "	id = 4711;", "attacks", "test_ids_ports_and_letters_are_uniform"),
     ("forward/ports.c", "	FIRST = 1024,", "	FIRST = 32768,", "attacks", "test_ids_ports_and_letters_are_uniform"),
-    ("forward/datagram.c", " && drain(datagram->fd)) {", ") {", "datagram", "test_late_replies"),
+    ("forward/datagram.c", " && drain(datagram->fd)) {", ") {", "datagram", "test_flooded_socket"),
     ("forward/datagram.c", "source->ss_family != family && ports_are_kernels(port)", "source->ss_family != family", "datagram", "test_ports"),
     ("forward/exchange.c", "	if (fault) {\n", "	if (fault) {\n		learn(attempt, message);\n", "attacks",
      "test_forged_packets_tell_nothing_of_an_upstream"),
