@@ -22,8 +22,9 @@ MUTANTS = [
      "test_forward_upstreams.py::test_identical_questions_are_one[1000]"),
     ("replies of strangers (SAD DNS)", "forward/datagram.c",
      """	if (connect(datagram->fd, to, address_length(to)) ||
-	    send(datagram->fd, attempt->asked, attempt->asked_length, 0) < 0) {""",
-     "	if (sendto(datagram->fd, attempt->asked, attempt->asked_length, 0, to, address_length(to)) < 0) {",
+	    send(datagram->fd, attempt->asked, attempt->asked_length, 0) < 0)
+""",
+     "	if (sendto(datagram->fd, attempt->asked, attempt->asked_length, 0, to, address_length(to)) < 0)\n",
      "test_rfc_matrix_forward.py::test_replies_from_another_address"),
     ("another server by TLS", "forward/tls.c", "SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);", ";",
      "test_forward_tls.py::test_a_certificate_that_does_not_fit[another name]"),
