@@ -197,6 +197,18 @@ static unsigned long power_of_two(size_t at_most)
 	return power;
 }
 
+static unsigned count_shards(size_t segments)
+{
+	unsigned long few = power_of_two(segments / SHARD_SEGMENTS_MIN + 1);
+	unsigned long many = power_of_two(segments / SHARD_SEGMENTS_MANY + 1);
+
+	if (few > SHARDS_FEW)
+		few = SHARDS_FEW;
+	if (many > SHARDS_MAX)
+		many = SHARDS_MAX;
+	return (unsigned)(many > few ? many : few);
+}
+
 /* False: memory is out. */
 static bool init_shards(struct vigie_cache *cache, size_t buckets)
 {
@@ -250,9 +262,7 @@ struct vigie_cache *vigie_cache_new(size_t budget)
 	if (cache->segment_count > SEGMENTS_MAX)
 		cache->segment_count = SEGMENTS_MAX;
 	cache->overhead += cache->segment_count * sizeof(*cache->segments);
-	cache->shard_count = (unsigned)power_of_two(cache->segment_count / SHARD_SEGMENTS_MIN + 1);
-	if (cache->shard_count > SHARDS_MAX)
-		cache->shard_count = SHARDS_MAX;
+	cache->shard_count = count_shards(cache->segment_count);
 	cache->segments = calloc(cache->segment_count, sizeof(*cache->segments));
 	cache->ghosts = calloc(cache->ghost_count, sizeof(*cache->ghosts));
 	/* Pages become memory when they are first written. */

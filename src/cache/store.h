@@ -16,8 +16,10 @@
 
 enum {
 	SEGMENT_SIZE = 32 << 10,
-	SHARDS_MAX = 8,
-	SHARD_SEGMENTS_MIN = 32, /* a shard has at least so many, or there are fewer shards */
+	SHARDS_MAX = 64,
+	SHARDS_FEW = 8,             /* so many keep workers apart; one with more room shares it better */
+	SHARD_SEGMENTS_MIN = 32,    /* a shard has at least so many, or there are fewer shards */
+	SHARD_SEGMENTS_MANY = 1024, /* fewer than twice as many: its index is copied at once when it grows */
 	ENTRY_ALIGN = 8,
 	FREQUENCY_MAX = 3, /* S3-FIFO's two bits: written at most so often while an entry is in its queue */
 	KEY_MAX = 8 + 5 + VIGIE_NAME_MAX

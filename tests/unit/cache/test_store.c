@@ -410,6 +410,23 @@ static void test_capacity(void **state)
 	assert_null(part->rings[CLASS_NEGATIVE].slots);
 }
 
+/* No shard is so large that whoever makes its index grow is late for others. */
+static void test_shards(void **state)
+{
+	static const struct {
+		size_t budget;
+		unsigned shards;
+	} stores[] = {{1 << 20, 1}, {8 << 20, 8}, {64 << 20, 8}, {1UL << 30, 16}, {4UL << 30, 64}};
+
+	for (size_t i = 0; i < sizeof(stores) / sizeof(*stores); i++) {
+		struct vigie_cache *store = vigie_cache_new(stores[i].budget);
+
+		assert_non_null(store);
+		assert_int_equal(store->shard_count, stores[i].shards);
+		vigie_cache_free(store);
+	}
+}
+
 static void test_shared(void **state)
 {
 	struct vigie_cache *first = vigie_cache_acquire(VIGIE_CACHE_BUDGET_MIN);
@@ -437,6 +454,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ghost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_capacity, setup, teardown),
+		cmocka_unit_test(test_shards),
 		cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
 	};
 
