@@ -64,6 +64,11 @@ enum vigie_status vigie_cache_part_limit(struct vigie_cache *cache, struct vigie
 		return VIGIE_OK;
 	ring->size = (uint32_t)(capacity / cache->shard_count);
 	slots = calloc(ring->size * cache->shard_count, sizeof(*slots));
+	ring->hand = calloc(cache->shard_count, sizeof(*ring->hand));
+	if (!slots || !ring->hand) {
+		free(slots);
+		return VIGIE_ENOMEM;
+	}
 	ring->slots = slots;
-	return slots ? VIGIE_OK : VIGIE_ENOMEM;
+	return VIGIE_OK;
 }

@@ -25,8 +25,10 @@ void vigie_cache_release(struct vigie_cache *cache)
 
 void vigie_part_free(struct vigie_cache_part *part)
 {
-	for (int class = 0; class < CLASSES; class ++)
+	for (int class = 0; class < CLASSES; class ++) {
 		free(part->rings[class].slots);
+		free(part->rings[class].hand);
+	}
 	free(part);
 }
 

@@ -263,6 +263,9 @@ struct vigie_cache *vigie_cache_new(size_t budget)
 		cache->segment_count = SEGMENTS_MAX;
 	cache->overhead += cache->segment_count * sizeof(*cache->segments);
 	cache->shard_count = count_shards(cache->segment_count);
+	cache->shards = aligned_alloc(_Alignof(struct shard), cache->shard_count * sizeof(*cache->shards));
+	if (cache->shards)
+		memset(cache->shards, 0, cache->shard_count * sizeof(*cache->shards));
 	cache->segments = calloc(cache->segment_count, sizeof(*cache->segments));
 	cache->ghosts = calloc(cache->ghost_count, sizeof(*cache->ghosts));
 	/* Pages become memory when they are first written. */
@@ -270,7 +273,7 @@ struct vigie_cache *vigie_cache_new(size_t budget)
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (cache->bytes == MAP_FAILED)
 		cache->bytes = NULL;
-	if (!cache->segments || !cache->ghosts || !cache->bytes ||
+	if (!cache->shards || !cache->segments || !cache->ghosts || !cache->bytes ||
 	    !init_shards(cache, buckets / cache->shard_count)) {
 		vigie_cache_free(cache);
 		return NULL;
@@ -285,7 +288,7 @@ void vigie_cache_free(struct vigie_cache *cache)
 	rcu_barrier(); /* segments and indexes that wait for a grace period */
 	for (size_t i = 0; cache->segments && i < cache->segment_count; i++)
 		(void)__atomic_load_n(&cache->segments[i].usable, __ATOMIC_ACQUIRE); /* for ThreadSanitizer */
-	for (unsigned i = 0; i < cache->shard_count; i++)
+	for (unsigned i = 0; cache->shards && i < cache->shard_count; i++)
 		vigie_index_free(cache->shards[i].index);
 	if (cache->bytes)
 		munmap(cache->bytes, cache->segment_count * SEGMENT_SIZE);
@@ -295,6 +298,7 @@ void vigie_cache_free(struct vigie_cache *cache)
 		vigie_part_free(cache->parts);
 		cache->parts = next;
 	}
+	free(cache->shards);
 	free(cache->segments);
 	free(cache->ghosts);
 	free(cache);

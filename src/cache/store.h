@@ -16,10 +16,10 @@
 
 enum {
 	SEGMENT_SIZE = 32 << 10,
-	SHARDS_MAX = 64,
-	SHARDS_FEW = 8,             /* so many keep workers apart; one with more room shares it better */
-	SHARD_SEGMENTS_MIN = 32,    /* a shard has at least so many, or there are fewer shards */
-	SHARD_SEGMENTS_MANY = 1024, /* fewer than twice as many: its index is copied at once when it grows */
+	SHARDS_MAX = 256,
+	SHARDS_FEW = 8,            /* so many keep workers apart; one with more room shares it better */
+	SHARD_SEGMENTS_MIN = 32,   /* a shard has at least so many, or there are fewer shards */
+	SHARD_SEGMENTS_MANY = 256, /* fewer than twice as many: its index is copied at once when it grows */
 	ENTRY_ALIGN = 8,
 	FREQUENCY_MAX = 3, /* S3-FIFO's two bits: written at most so often while an entry is in its queue */
 	KEY_MAX = 8 + 5 + VIGIE_NAME_MAX
@@ -36,7 +36,7 @@ enum { OPTION_DO = 1, OPTION_CD = 2, OPTION_NO_RD = 4 };
 struct ring {
 	uint64_t *slots; /* NULL: nothing bounds it but the budget */
 	uint32_t size;   /* of a shard's piece */
-	uint32_t hand[SHARDS_MAX];
+	uint32_t *hand;  /* of each shard */
 };
 
 struct vigie_cache_part {
@@ -117,7 +117,7 @@ struct shard {
 } __attribute__((aligned(64)));
 
 struct vigie_cache {
-	struct shard shards[SHARDS_MAX];
+	struct shard *shards;
 	unsigned shard_count; /* a power of two */
 	struct segment *segments;
 	size_t segment_count;

@@ -13,8 +13,9 @@
 
 enum { ENTRIES = 4096, BUCKETS = 128, PLACES = BUCKETS * INDEX_BUCKET, MOVES = 2000 };
 
-static struct vigie_cache cache;
-static struct shard *const shard = &cache.shards[0];
+static struct shard shards[1];
+static struct shard *const shard = shards;
+static struct vigie_cache cache = {.shards = shards};
 static struct vigie_cached *entries;
 
 static int setup(void **state)

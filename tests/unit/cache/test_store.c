@@ -416,7 +416,7 @@ static void test_shards(void **state)
 	static const struct {
 		size_t budget;
 		unsigned shards;
-	} stores[] = {{1 << 20, 1}, {8 << 20, 8}, {64 << 20, 8}, {1UL << 30, 16}, {4UL << 30, 64}};
+	} stores[] = {{1 << 20, 1}, {8 << 20, 8}, {64 << 20, 8}, {1UL << 30, 64}, {4UL << 30, 256}};
 
 	for (size_t i = 0; i < sizeof(stores) / sizeof(*stores); i++) {
 		struct vigie_cache *store = vigie_cache_new(stores[i].budget);
