@@ -74,7 +74,7 @@ void vigie_index_free(struct index *index)
 	free(index);
 }
 
-static void on_unread(struct rcu_head *head)
+static void on_index_unread(struct rcu_head *head)
 {
 	vigie_index_free(caa_container_of(head, struct index, rcu));
 }
@@ -182,7 +182,7 @@ static void grow(struct shard *shard)
 	}
 	index->used = old->used;
 	__atomic_store_n(&shard->index, index, __ATOMIC_RELEASE);
-	call_rcu(&old->rcu, on_unread);
+	call_rcu(&old->rcu, on_index_unread);
 }
 
 /* An empty place in one of a tag's buckets, which are full: made by moving an entry to its other bucket.
