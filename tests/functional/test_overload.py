@@ -27,6 +27,7 @@ LONG = 3 * PATIENCE
 FLOOD = 600       # more than the 512 that are read at once
 SEGMENTS = 20     # queries of one message
 UDP_SEGMENT = 103 # <linux/udp.h>
+HITS = 10         # less than a fifth of what even a slow server answers in a tenth of a second
 SERIAL = itertools.count()
 AGE = 0.25        # seconds; VIGIE_UDP_AGE_MAX_MS
 NAME = "web.default.svc.cluster.local"
@@ -178,7 +179,7 @@ def new_names(count: int) -> list[bytes]:
 
 @contextmanager
 def with_silent_upstream(start, snapshot, more: str = ""):
-    """A vigie, what sends it so many misses from four clients with 100 hits of another one behind them while it stands still,
+    """A vigie, what sends it so many misses from four clients with HITS hits of another one behind them while it stands still,
     and that one's answers and the refusals then."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
@@ -190,13 +191,13 @@ def with_silent_upstream(start, snapshot, more: str = ""):
         def send(packets: list[bytes]) -> None:
             for number, packet in enumerate(packets):
                 misses[number % len(misses)].socket.send(packet)
-            hits.send(100)
+            hits.send(HITS)
 
         def ask(count: int) -> tuple[int, int]:
             wait_for(lambda: metric(vigie, "vigie_forward_inflight") == 0, "exchanges to end", patience=LONG)
             packets = new_names(count)
             flood(vigie, then=lambda: send(packets))
-            return hits.received(100, patience=PATIENCE / 2), sum(client.refused() for client in misses)
+            return hits.received(HITS, patience=PATIENCE / 2), sum(client.refused() for client in misses)
 
         yield vigie, ask
 
@@ -207,11 +208,13 @@ def test_misses_make_way(start, snapshot):
     slow = "".join(f"    rewrite name regex (.*)never{number}(.*) {{1}}x{{2}}\n" for number in range(150))
     with with_silent_upstream(start, snapshot, slow) as (vigie, ask):
         def made_way() -> bool:
-            """Answering them takes longer than a burst may, on any machine."""
+            """Answering them takes longer than a burst may, on any machine; where it takes so long that hits get too old, those
+            are dropped."""
+            before = shed(vigie, "stale")
             answered, refused = ask(3900)
             assert refused <= 3900 - 512
             wait_for(lambda: metric(vigie, "vigie_forward_refused_total") >= refused, "what was refused to be counted")
-            return answered == 100 and refused > 0
+            return answered >= HITS - (shed(vigie, "stale") - before) and refused > 0
 
         wait_for(made_way, "misses to make way for hits", patience=LONG)
 
@@ -219,4 +222,4 @@ def test_misses_make_way(start, snapshot):
 def test_a_burst_of_misses_is_no_matter(start, snapshot):
     with with_silent_upstream(start, snapshot) as (_, ask):
         # Unless the worker has to wait for its CPU meanwhile: then it is behind for long indeed.
-        wait_for(lambda: ask(900) == (100, 0), "a burst to be answered", patience=LONG)
+        wait_for(lambda: ask(900) == (HITS, 0), "a burst to be answered", patience=LONG)
