@@ -193,8 +193,8 @@ def test_answers_dual_stack(api, dig, namespace, subnet, tcp):
         eventually(lambda: dig(name, "A", tcp=tcp), f"{subnet}.1")
         eventually(lambda: dig(name, "AAAA", tcp=tcp), v6_pod)
     assert dig("-x", v6, tcp=tcp) == f"both.{namespace}.svc.{ZONE}."
-    assert lines(dig("-x", v6_pod, tcp=tcp)) == sorted(
-        [f"{dashed(v6_pod)}.both.{namespace}.svc.{ZONE}.", f"first.headless.{namespace}.svc.{ZONE}."])
+    eventually(lambda: lines(dig("-x", v6_pod, tcp=tcp)), sorted(
+        [f"{dashed(v6_pod)}.both.{namespace}.svc.{ZONE}.", f"first.headless.{namespace}.svc.{ZONE}."]))
 
 
 @TRANSPORTS
