@@ -25,6 +25,7 @@ SERVER_CPU, GENERATOR_CPU = 0, 1
 WORKLOADS = ["clusterip", "nxdomain", "headless", "headless-100", "srv", "ptr", "mix", "cached", "cached-negative",
              "uncached", "tcp-1", "tcp-10", "tcp-1000"]
 LONG = 0.7  # seconds of what is measured once
+SPELLS, SPELL = 7, 0.2   # latency: the median of short spells, since a neighbour of the machine makes all of a long one slow
 LOADS = [0.1, 0.5, 0.8]  # parts of saturation at which latency is taken
 UNCACHED_IN_FLIGHT = "4"  # of each of 64 clients: 256 queries wait for the upstream at once
 
@@ -71,13 +72,17 @@ class Bench:
         for key in ("generator_cpu_us", "lost", "p50_us", "p99_us"):
             out.setdefault(key, []).append(run[key])
 
-    def latency(self, contender: Contender, questions: Path, options: list[str], saturation: float) -> dict:
-        out = {}
+    def latency(self, racing: list[Contender], questions: Path, options: list[str], results: dict[str, dict]) -> None:
+        """In turns, as all else. The limit is asked at vigie's rates: what is compared is the same load."""
         for load in LOADS:
-            run = self.generate(contender, questions, "-s", str(LONG), "-r",
-                                str(round(saturation * load)), *options)
-            out[str(load)] = {key: run[key] for key in ("qps", "p50_us", "p99_us", "p999_us", "lost")}
-        return out
+            runs = {contender.name: [] for contender in racing}
+            for contender in racing * SPELLS:
+                base = results["vigie" if contender.name == "limit" and "vigie" in results else contender.name]
+                runs[contender.name].append(self.generate(contender, questions, "-s", str(SPELL), "-r",
+                                                          str(round(statistics.median(base["qps"]) * load)), *options))
+            for name, spells in runs.items():
+                out = {key: statistics.median(run[key] for run in spells) for key in ("qps", "p50_us", "p99_us", "p999_us", "lost")}
+                results[name].setdefault("latency", {})[str(load)] = {**out, "p99s_us": [run["p99_us"] for run in spells]}
 
     def witness(self, contender: Contender, questions: Path, options: list[str]) -> dict | None:
         """dnsperf's word on the same questions."""
@@ -106,16 +111,6 @@ class Bench:
                 racing.remove(contender)
                 del results[contender.name]
 
-    def look_closer(self, workload: str, contender: Contender, questions: Path, options: list[str],
-                    results: dict[str, dict]) -> None:
-        result = results[contender.name]
-        if workload in self.arguments.latency:
-            # The limit is asked at vigie's rates: what is compared is the same load.
-            base = results.get("vigie", result) if contender.name == "limit" else result
-            result["latency"] = self.latency(contender, questions, options, statistics.median(base["qps"]))
-        if workload in self.arguments.dnsperf:
-            result["dnsperf"] = self.witness(contender, questions, options)
-
     def run(self, workload: str) -> dict:
         source, options = options_of(workload)
         questions = self.cluster.write_questions(source)
@@ -141,7 +136,10 @@ class Bench:
             time.sleep(1)  # what starting left to do is done
             for _ in range(self.arguments.repeats):
                 self.each(racing, results, lambda one: self.saturate(one, questions, options, results[one.name]))
-            self.each(racing, results, lambda one: self.look_closer(workload, one, questions, options, results))
+            if workload in self.arguments.latency:
+                self.latency(racing, questions, options, results)
+            for contender in racing if workload in self.arguments.dnsperf else []:
+                results[contender.name]["dnsperf"] = self.witness(contender, questions, options)
         finally:
             for contender in started:
                 contender.stop()

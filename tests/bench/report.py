@@ -81,10 +81,9 @@ def targets(results: dict) -> list[list[str]]:
         limit = paired(results, workload, "coredns", "limit")
         add(f"{workload}: coredns ÷ vigie", paired(results, workload, "coredns", "vigie"), 15, False,
             f"; coredns ÷ limit is {_median(limit):.1f}" if limit else "")
-    latency = {name: results["workloads"].get("clusterip", {}).get(name, {}).get("latency", {}).get("0.5", {}).get("p99_us")
-               for name in ("vigie", "limit")}
-    if latency["vigie"] and latency["limit"]:
-        add("clusterip: p99 at 50 % load, vigie ÷ limit", [latency["vigie"] / latency["limit"]], 2, True)
+    spells = [results["workloads"].get("clusterip", {}).get(name, {}).get("latency", {}).get("0.5", {}).get("p99s_us", [])
+              for name in ("vigie", "limit")]
+    add("clusterip: p99 at 50 % load, vigie ÷ limit", [vigie / limit for vigie, limit in zip(*spells)], 2, True)
     rates = {each: _median(result["qps"]) for each in ("tcp-1000", "clusterip")
              if (result := results["workloads"].get(each, {}).get("vigie"))}
     if len(rates) == 2:
