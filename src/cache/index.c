@@ -130,18 +130,22 @@ static uint64_t *find_place(struct index *index, uint32_t tag)
 	return NULL;
 }
 
+/* The writer's look at the places of a tag, of which there are 2 * INDEX_BUCKET. */
+static uint64_t *place_at(struct index *index, const struct homes *homes, int i)
+{
+	return &index->buckets[homes->at[i / INDEX_BUCKET]].words[i % INDEX_BUCKET];
+}
+
 /* Where a word stands; NULL when it does not. */
 static uint64_t *find_word(struct index *index, uint64_t wanted)
 {
 	struct homes homes = homes_of(index, (uint32_t)(wanted >> TAG_SHIFT));
 
-	for (int home = 0; home < 2; home++) {
-		for (int i = 0; i < INDEX_BUCKET; i++) {
-			uint64_t *place = &index->buckets[homes.at[home]].words[i];
+	for (int i = 0; i < 2 * INDEX_BUCKET; i++) {
+		uint64_t *place = place_at(index, &homes, i);
 
-			if (*place == wanted)
-				return place;
-		}
+		if (*place == wanted)
+			return place;
 	}
 	return NULL;
 }
@@ -192,7 +196,7 @@ static uint64_t *make_place(struct index *index, uint32_t tag)
 	struct homes homes = homes_of(index, tag);
 
 	for (int i = 0; i < 2 * INDEX_BUCKET; i++) {
-		uint64_t *place = &index->buckets[homes.at[i / INDEX_BUCKET]].words[i % INDEX_BUCKET];
+		uint64_t *place = place_at(index, &homes, i);
 		uint64_t *other = find_place(index, (uint32_t)(*place >> TAG_SHIFT));
 
 		if (!other)

@@ -69,13 +69,19 @@ static struct segment *take_free(struct shard *shard)
 	return segment;
 }
 
+/* Whether an entry fits into the segment that is written. */
+static bool has_room(const struct segments *queue, size_t size)
+{
+	return queue->youngest && SEGMENT_SIZE - queue->youngest->used >= size;
+}
+
 /* Room in a queue without evicting. */
 static struct vigie_cached *take_room(struct shard *shard, struct segments *queue, size_t size)
 {
 	struct segment *segment = queue->youngest;
 	struct vigie_cached *cached;
 
-	if (!segment || SEGMENT_SIZE - segment->used < size) {
+	if (!has_room(queue, size)) {
 		segment = take_free(shard);
 		if (!segment)
 			return NULL;
@@ -208,13 +214,11 @@ struct vigie_cached *vigie_segment_room(struct vigie_cache *cache, struct shard 
 					enum queue queue, size_t size)
 {
 	struct segments *segments = &shard->queues[class][queue];
-	bool open = segments->youngest && SEGMENT_SIZE - segments->youngest->used >= size;
 
-	if (!open || vigie_index_is_full(shard))
+	if (!has_room(segments, size) || vigie_index_is_full(shard))
 		make_space(cache, shard, class);
-	open = segments->youngest && SEGMENT_SIZE - segments->youngest->used >= size;
 	/* The last free segment is for what is moved when there is to be room again. */
-	if (vigie_index_is_full(shard) || (!open && shard->free.count <= 1))
+	if (vigie_index_is_full(shard) || (!has_room(segments, size) && shard->free.count <= 1))
 		return NULL;
 	return take_room(shard, segments, size);
 }
