@@ -51,17 +51,28 @@ void fair_charge(struct fair *fair, const void *address, size_t length, uint32_t
 	fair->served += cost;
 }
 
+/* The most that one client asked, and how many clients there were, each by the row in which fewer share a
+ * bucket. */
 static uint32_t find_most(const struct fair *fair, uint32_t *clients)
 {
-	uint32_t most = 0;
+	uint32_t least = UINT32_MAX;
 
 	*clients = 0;
-	for (size_t i = 0; i < FAIR_BUCKETS; i++) {
-		*clients += fair->asked[0][i] > 0;
-		if (fair->asked[0][i] > most)
-			most = fair->asked[0][i];
+	for (int row = 0; row < FAIR_ROWS; row++) {
+		uint32_t most = 0;
+		uint32_t used = 0;
+
+		for (size_t i = 0; i < FAIR_BUCKETS; i++) {
+			used += fair->asked[row][i] > 0;
+			if (fair->asked[row][i] > most)
+				most = fair->asked[row][i];
+		}
+		if (most < least)
+			least = most;
+		if (used > *clients)
+			*clients = used;
 	}
-	return most;
+	return least;
 }
 
 void fair_end_period(struct fair *fair, bool overflowed)
