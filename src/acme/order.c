@@ -9,7 +9,7 @@
 #include "vigie/clock.h"
 
 enum {
-	NONCE_TRIES = 5,     /* a nonce may have become too old */
+	NONCE_TRIES = 20,    /* a CA may refuse a good one now and then (RFC 8555 6.5) */
 	POLL_FIRST_MS = 250, /* between looks at what the CA does; doubled each time */
 	POLL_MAX_MS = 5000,
 	PATIENCE_MS = 5 * 60000, /* for the CA to validate, and to issue */

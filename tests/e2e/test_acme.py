@@ -39,7 +39,8 @@ def web(tmp_path_factory) -> Path:
 
 
 class Pebble:
-    def __init__(self, program: Path, web: Path, folder: Path, resolver: int, validity: int = 86400):
+    def __init__(self, program: Path, web: Path, folder: Path, resolver: int, validity: int = 86400,
+                 nonces_refused: int = 30):
         folder.mkdir()
         self.port, self.management = free_ports(2)
         self.web = web
@@ -50,7 +51,8 @@ class Pebble:
             "profiles": {"default": {"description": "", "validityPeriod": validity}}}}))
         self.process = Process("pebble", [program, "-config", folder / "config.json", "-strict", "-dnsserver",
                                           f"127.0.0.1:{resolver}"], folder,
-                               environment={"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "30", "PEBBLE_AUTHZREUSE": "0"})
+                               environment={"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": str(nonces_refused),
+                                            "PEBBLE_AUTHZREUSE": "0"})
 
     def get(self, path: str) -> bytes:
         context = ssl.create_default_context(cafile=self.web / "cert.pem")
@@ -133,9 +135,10 @@ def processes():
 @pytest.fixture
 def setting(tmp_path, pebble_program, web, processes):
     """A function that makes Pebble and a vigie that it asks; neither runs yet."""
-    def make(validity: int = 86400, ca_host: str = "127.0.0.1", resolver: int | None = None, **options):
+    def make(validity: int = 86400, ca_host: str = "127.0.0.1", resolver: int | None = None, nonces_refused: int = 30,
+             **options):
         port, tls_port = free_ports(2)
-        pebble = Pebble(pebble_program, web, tmp_path / "pebble", resolver or port, validity)
+        pebble = Pebble(pebble_program, web, tmp_path / "pebble", resolver or port, validity, nonces_refused)
         vigie = Vigie(tmp_path / "vigie", port, tls_port, f"https://{ca_host}:{pebble.port}/dir", web, **options)
         processes.extend([pebble, vigie])
         return pebble, vigie
@@ -199,6 +202,15 @@ def test_the_ca_refuses(setting, domains, resolver, complaint):
     vigie.wait_for_log(rf"\[ERROR\] plugin/tls: No certificate for {domains}: {complaint}")
     assert vigie.ask("x.test", "A").rcode() == dns.rcode.NOERROR
     assert not vigie.ask(f"_acme-challenge.{domains}", "TXT").answer
+
+
+def test_nonces_are_refused(setting):
+    """One in three is, in the other tests. All of them: vigie gives up, after many."""
+    pebble, vigie = setting(nonces_refused=100)
+    pebble.start()
+    vigie.start()
+    vigie.wait_for_log(rf"\[ERROR\] plugin/tls: No certificate for {DOMAIN}: the CA takes no nonce; next try in 60 s")
+    assert pebble.process.log().count("POST /sign-me-up") == 20
 
 
 def test_the_resolver_that_is_named_is_asked(setting):
