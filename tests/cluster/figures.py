@@ -116,7 +116,7 @@ def stubbed(options: argparse.Namespace, cluster: Cluster | None, objects: Itera
             extra: str = "") -> Iterator[tuple[StubApiServer, Watched]]:
     """vigie has synced with a stub API server that has the cluster, or the objects. `extra`: options for vigie."""
     with tempfile.TemporaryDirectory() as folder:
-        server = StubApiServer(Path(folder) / "stub", protobuf=options.protobuf)
+        server = StubApiServer(Path(folder) / "stub", protobuf=options.protobuf, port=free_port())
         server.fill(cluster.objects() if cluster else objects)
         server.encode_all()  # what a real server would not do for each client either
         with server:

@@ -122,8 +122,9 @@ class Stored:
 
 class StubApiServer:
     def __init__(self, folder: Path, protocols: tuple[str, ...] = ("h2", "http/1.1"), watch_list: bool = True,
-                 bookmark_seconds: float = 60, protobuf: bool = True, name: str = "127.0.0.1"):
+                 bookmark_seconds: float = 60, protobuf: bool = True, name: str = "127.0.0.1", port: int = 0):
         self.name = name  # by which clients call it
+        self.port = port  # one that nobody else takes while the server is away
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.protocols = protocols
@@ -148,7 +149,6 @@ class StubApiServer:
         self._pages: dict[str, tuple[str, list[bytes], int]] = {}
         self._page_number = itertools.count()
         self._http: HttpServer | None = None
-        self.port = 0
 
     # life
 

@@ -329,7 +329,7 @@ def test_a_refresh_that_is_refused_here_is_tried_again_soon(start, upstream):
 
 def test_stale_without_an_upstream(start):
     """Nobody listens any more. The cache is asked for everything that it has seen."""
-    with Upstream() as upstream:
+    with Upstream(port=free_port()) as upstream:
         for i in range(20):
             upstream.answers[f"n{i}.example.com.", "A"] = Reply(f"n{i}.example.com. 1 IN A 192.0.2.{i}")
         vigie = start(f".:PORT {{\n cache {{\n success 9984 3600 0\n }}\n forward . {upstream.text}\n}}\n")

@@ -17,7 +17,7 @@ NAME = "www.example.com."
 
 @pytest.fixture
 def doh(pki):
-    doh = Doh(pki)
+    doh = Doh(pki, port=free_port())
     doh.script.answers[NAME, "A"] = Reply(f"{NAME} 60 IN A 192.0.2.80")
     yield doh
     doh.http.stop()

@@ -16,7 +16,7 @@ import dns.rrset
 import pytest
 
 from test_file import replace, zone
-from vigie_process import PATIENCE, Vigie, read_frame, records, refused_configuration, reload, wait_for
+from vigie_process import PATIENCE, Vigie, free_port, read_frame, records, refused_configuration, reload, wait_for
 
 ORIGIN = "example.org."
 
@@ -136,9 +136,7 @@ def test_notify_without_a_secondary(primary):
 
 def test_a_chain(primary, secondary, start, tmp_path):
     """Primary, secondary, and a secondary of that: NOTIFY passes a change on."""
-    last_port, middle_port = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
-    ports = [made.getsockname()[1] for made in (last_port, middle_port)]
-    last_port.close(), middle_port.close()
+    ports = [free_port(), free_port()]
     first = primary(small(1), f"127.0.0.1:{ports[1]}")
 
     def make(port: int, source: int, to: str) -> Vigie:

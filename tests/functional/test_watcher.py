@@ -28,7 +28,7 @@ from vigie_process import Vigie, addresses, free_port, own_file, records, wait_f
 
 @pytest.fixture
 def server(tmp_path, request):
-    with StubApiServer(tmp_path / "stub", **getattr(request, "param", {})) as server:
+    with StubApiServer(tmp_path / "stub", port=free_port(), **getattr(request, "param", {})) as server:
         server.put(namespace("default"), service("web", "10.96.0.10"), service("set"),
                    endpoint_slice("set", ["10.244.0.1", "10.244.0.2"]))
         yield server

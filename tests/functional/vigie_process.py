@@ -1,4 +1,5 @@
 """Running a vigie process, asking it, and reading its answers."""
+import collections
 import os
 import random
 import re
@@ -22,26 +23,38 @@ ENVIRONMENT = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"),
                "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1:quarantine_size_mb=16",
                "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
                "TSAN_OPTIONS": f"halt_on_error=1:exitcode=66:suppressions={TOP}/tests/tsan.supp"}
-PORT_FIRST, PORTS, PORT_RANGES = 10240, 2800, 8
+PORTS = collections.deque(range(30000, 32768))
+PORTS.rotate(random.randrange(len(PORTS)))  # processes that begin at the same time begin elsewhere
+LEASES = 64  # ports that one process holds: more than one test needs
 # Seconds for what takes milliseconds on a machine that has nothing else to do; fewer where tests are to fail (test_defences.py).
 PATIENCE = int(os.environ.get("VIGIE_PATIENCE", 20))
 
 
+_leases: collections.deque[socket.socket] = collections.deque()
+
+
 def free_port() -> int:
-    """A number that neither UDP nor TCP uses on any local address. It is none that the kernel gives to clients
-    (net.ipv4.ip_local_port_range begins at 32768), and tests that run side by side draw from ranges of their own."""
-    worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0) % PORT_RANGES
-    first = PORT_FIRST + worker * PORTS
-    for _ in range(1000):
-        port = random.randrange(first, first + PORTS)
+    """A number that neither UDP nor TCP uses on any local address, and that nobody takes before the test does: it is none
+    that the kernel gives to clients (net.ipv4.ip_local_port_range begins at 32768), nor one from which vigie asks upstreams
+    (it leaves the node ports of Kubernetes alone), and other tests pass it over for as long as this process holds a name
+    that stands for it: names of abstract sockets belong to a network, as ports do."""
+    for _ in range(len(PORTS)):
+        port = PORTS[0]
+        PORTS.rotate(-1)
+        lease = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp,
               socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tcp):
             try:
+                lease.bind(f"\0port {port} of vigie's tests")
                 udp.bind(("::", port))
                 tcp.bind(("::", port))
             except OSError:
+                lease.close()
                 continue
-            return port
+        _leases.append(lease)
+        if len(_leases) > LEASES:
+            _leases.popleft().close()
+        return port
     raise RuntimeError("no free port")
 
 
