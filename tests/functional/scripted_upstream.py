@@ -7,6 +7,9 @@
 
 What it has no answer for is NXDOMAIN. A test may change `answers` at any time; a value that is a list is given out one
 after another, its last one for ever. By UDP and TCP on one port; with `tls=(certificate, key)` by TLS on `tls_port`, too.
+
+Tests count what they ask vigie to ask. When this process has to wait for its CPU, vigie asks again, as it should: what
+comes by UDP while an answer is overdue that the script does not delay is answered, and not counted.
 """
 import contextlib
 import dataclasses
@@ -15,6 +18,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 
 import dns.edns
 import dns.exception
@@ -22,6 +26,9 @@ import dns.flags
 import dns.message
 import dns.rcode
 import dns.rrset
+
+SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>
+PATIENT = 0.005      # seconds: less than vigie waits before it asks again
 
 
 @dataclasses.dataclass
@@ -59,17 +66,31 @@ class Reply:
 NXDOMAIN = Reply(rcode="NXDOMAIN", authority=(". 60 IN SOA ns.example. host.example. 1 2 3 4 60",))
 
 
+@dataclasses.dataclass
+class Asked:
+    """A question by UDP, when it came, and when it was answered, by the clock of the kernel's time stamps."""
+    script: Reply
+    came: float
+    answered: float = float("inf")
+
+    def is_repeated_by(self, came: float) -> bool:
+        """By one that vigie had to send, because the answer was not there in time: never at once."""
+        at_once = not (self.script.delay or self.script.drop) and self.script.only in (None, "udp")
+        return at_once and self.came + PATIENT < came < self.answered
+
+
 class Upstream:
     def __init__(self, address: str = "127.0.0.1", answers: dict[tuple[str, str], Reply | list[Reply]] | None = None,
                  tls: tuple[str, str] | None = None, port: int = 0):
         self.answers = dict(answers or {})
         self.default = NXDOMAIN
         self.log: list[tuple[str, str, str, dns.message.Message]] = []  # transport, name, type, the query
-        self.sources: list[tuple[str, int]] = []                        # of the datagrams, in the log's order
+        self.sources: list[tuple[str, int]] = []                        # of all datagrams, in their order
         self.connections = {"tcp": 0, "tls": 0}                         # that were accepted
         self.resumed = 0                                                # of those by TLS
         self.deepest = 0                                                # queries that waited at one time on one connection
         self._lock = threading.Lock()
+        self._newest: dict[bytes, Asked] = {}
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
@@ -86,6 +107,7 @@ class Upstream:
                 self._udp.close()
                 self._tcp.close()
         self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self._udp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._tcp.listen(64)
         self._tls = None
         if tls:
@@ -130,12 +152,18 @@ class Upstream:
     def _script(self, transport: str, query: dns.message.Message) -> Reply:
         question = query.question[0]
         name, kind = question.name.to_text().lower(), dns.rdatatype.to_text(question.rdtype)
-        with self._lock:
-            self.log.append((transport, name, kind, query))
-            script = self.answers.get((name, kind), self.default)
-            if isinstance(script, list):
-                script = script.pop(0) if len(script) > 1 else script[0]
+        self.log.append((transport, name, kind, query))
+        script = self.answers.get((name, kind), self.default)
+        if isinstance(script, list):
+            script = script.pop(0) if len(script) > 1 else script[0]
         return script
+
+    def _ask_by_udp(self, packet: bytes, query: dns.message.Message, came: float) -> Asked:
+        key = packet[2:].lower()
+        asked = self._newest.get(key)
+        if not asked or not asked.is_repeated_by(came):
+            asked = self._newest[key] = Asked(self._script("udp", query), came)
+        return asked
 
     @staticmethod
     def _message(script: Reply, transport: str, query: dns.message.Message) -> bytes:
@@ -173,24 +201,30 @@ class Upstream:
 
     def respond(self, transport: str, packet: bytes) -> tuple[Reply, bytes | None]:
         query = dns.message.from_wire(packet)
-        script = self._script(transport, query)
+        with self._lock:
+            script = self._script(transport, query)
+        return script, self._answer(script, transport, query, packet)
+
+    def _answer(self, script: Reply, transport: str, query: dns.message.Message, packet: bytes) -> bytes | None:
         if script.delay and self._stopping.wait(script.delay):
-            return script, None
+            return None
         if script.drop or script.only not in (None, transport):
-            return script, None
+            return None
         if script.raw is not None:
-            return script, packet[:2] + script.raw
+            return packet[:2] + script.raw
         if script.wire is not None:
-            return script, self._fitted(script.wire, transport, query, packet)
-        return script, self._message(script, transport, query)
+            return self._fitted(script.wire, transport, query, packet)
+        return self._message(script, transport, query)
 
     def _serve_udp(self) -> None:
-        def one(packet: bytes, client) -> None:
-            if packet[2] & 0x80:  # for the socket of a test that has ended, whose port this one has now
-                return
-            script, answer = self.respond("udp", packet)
+        def one(packet: bytes, client, came: float) -> None:
+            query = dns.message.from_wire(packet)
+            with self._lock:
+                asked = self._ask_by_udp(packet, query, came)
+            script, answer = asked.script, self._answer(asked.script, "udp", query, packet)
             if answer is None:
                 return
+            asked.answered = min(asked.answered, time.time())
             for datagram in script.before:
                 self._udp.sendto(datagram.replace(b"ID", packet[:2], 1), client)
             if script.wrong_port:
@@ -203,13 +237,14 @@ class Upstream:
 
         while not self._stopping.is_set():
             try:
-                packet, client = self._udp.recvfrom(65535)
+                packet, [(_, _, stamp)], _, client = self._udp.recvmsg(65535, socket.CMSG_SPACE(16))
             except TimeoutError:
                 continue
             if len(packet) > 2 and packet[2] & 0x80:
                 continue  # an answer: somebody else's stray, or a forger's who tries all ports of this machine
             self.sources.append(client[:2])
-            self._spawn(one, packet, client)
+            seconds, nanoseconds = struct.unpack("@ll", stamp)
+            self._spawn(one, packet, client, seconds + nanoseconds / 1e9)
 
     def _accept(self, listener: socket.socket, transport: str) -> None:
         listener.settimeout(0.2)
