@@ -4,6 +4,7 @@ A server of its own, because the tests need to do what a good server cannot be b
 reset, say nothing, drip.
 """
 import contextlib
+import select
 import socket
 import ssl
 import struct
@@ -61,8 +62,28 @@ def make_certificate(folder: Path, name: str = "localhost") -> tuple[Path, Path]
     return certificate, key
 
 
+class _Connection(ssl.SSLSocket):
+    """One reader or writer at a time: OpenSSL does not bear both at once."""
+
+    def serialize(self) -> None:
+        self._turn = threading.Lock()
+
+    def receive(self) -> bytes:
+        """What has come, once there is something; b"": the end."""
+        while True:
+            select.select([self], [], [])
+            with self._turn, contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
+                self.settimeout(0)
+                return self.recv(65536)  # a TLS record whole: none of it stays where select cannot see it
+
+    def say(self, data: bytes) -> None:
+        with self._turn:
+            self.settimeout(None)
+            self.sendall(data)
+
+
 class _Response1(Response):
-    def __init__(self, path: str, headers: dict[str, str], connection: ssl.SSLSocket):
+    def __init__(self, path: str, headers: dict[str, str], connection: _Connection):
         super().__init__(path, headers)
         self._connection = connection
 
@@ -70,7 +91,7 @@ class _Response1(Response):
         if self.gone.is_set():
             raise Gone
         try:
-            self._connection.sendall(data)
+            self._connection.say(data)
         except OSError as error:
             self.gone.set()
             raise Gone from error
@@ -104,9 +125,9 @@ def _shut(connection: socket.socket) -> None:
 
 
 class _Connection2:
-    """One HTTP/2 connection. Its lock guards h2's state and the socket's writes; `changed` tells of windows."""
+    """One HTTP/2 connection. Its lock guards h2's state and the order of writes; `changed` tells of windows."""
 
-    def __init__(self, connection: ssl.SSLSocket, handler: Handler):
+    def __init__(self, connection: _Connection, handler: Handler):
         self.socket = connection
         self.handler = handler
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
@@ -118,14 +139,14 @@ class _Connection2:
     def flush(self) -> None:
         data = self.h2.data_to_send()
         if data and not self.frozen:
-            self.socket.sendall(data)
+            self.socket.say(data)
 
     def serve(self) -> None:
         with self.lock:
             self.h2.initiate_connection()
             self.flush()
         try:
-            while data := self.socket.recv(65536):
+            while data := self.socket.receive():
                 if self.frozen:
                     continue
                 with self.lock:
@@ -133,7 +154,7 @@ class _Connection2:
                         self._take(event)
                     self.flush()
                     self.changed.notify_all()
-        except (OSError, h2.exceptions.ProtocolError):
+        except (OSError, ValueError, h2.exceptions.ProtocolError):
             pass
         finally:
             with self.lock:
@@ -234,6 +255,7 @@ class HttpServer:
     def use_certificate(self, certificate: Path, key: Path) -> None:
         """For new connections."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.sslsocket_class = _Connection
         context.load_cert_chain(certificate, key)
         context.set_alpn_protocols(list(self.protocols))
         self._context = context
@@ -258,6 +280,7 @@ class HttpServer:
             return
         finally:
             self._connections.pop(plain, None)
+        connection.serialize()
         self._connections[connection] = None
         self.resumed += connection.session_reused
         try:
@@ -274,11 +297,11 @@ class HttpServer:
             self._connections.pop(connection, None)
             connection.close()
 
-    def _serve1(self, connection: ssl.SSLSocket) -> None:
+    def _serve1(self, connection: _Connection) -> None:
         data = b""
         while True:
             while b"\r\n\r\n" not in data:
-                more = connection.recv(65536)
+                more = connection.receive()
                 if not more:
                     return
                 data += more
@@ -288,7 +311,10 @@ class HttpServer:
             response = _Response1(request.split(" ")[1], headers, connection)
             length = int(headers.get("content-length", 0))
             while len(data) < length:
-                data += connection.recv(65536)
+                more = connection.receive()
+                if not more:
+                    return
+                data += more
             response.body, data = data[:length], data[length:]
             self.handler(response)
             if response.gone.is_set():
