@@ -25,6 +25,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("VIGIE_BUILD", "build-release")  # before vigie_process is imported
@@ -308,20 +309,21 @@ def relists(options: argparse.Namespace) -> dict[str, float]:
         ending = threading.Event()
 
         def all_relists() -> None:
-            for _ in range(options.relists):
-                relist(server)
-            ending.set()
+            try:
+                for _ in range(options.relists):
+                    relist(server)
+            finally:
+                ending.set()
 
-        thread = threading.Thread(target=all_relists)
-        thread.start()
-        with watched.vigie.udp_socket() as client:
+        with ThreadPoolExecutor(1) as pool, watched.vigie.udp_socket() as client:
+            relisting = pool.submit(all_relists)
             while not ending.is_set():
                 for wire in names:
                     client.send(wire)
                     answer = client.recv(65535)
                     asked += 1
                     wrong += answer[3] & 15 != 0 or answer[6:8] == b"\0\0"
-        thread.join()
+            relisting.result()
     return {"relists": options.relists, "queries": asked, "wrong or missing": wrong}
 
 
