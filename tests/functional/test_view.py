@@ -32,8 +32,8 @@ def ask(vigie: Vigie, name: str = "test.", rdtype: str = "A", source: str = "127
     """The address that the answer holds; "REFUSED" when nobody takes the query."""
     query = dns.message.make_query(name, rdtype, options.pop("rdclass", "IN"), use_edns=-1 if size is None else 0,
                                    payload=size or 0, want_dnssec=options.pop("dnssec", None), **options)
-    reply = (dns.query.tcp if tcp else dns.query.udp)(query, "::1" if ":" in source else "127.0.0.1", port=vigie.port,
-                                                      source=source, timeout=20)
+    where = {"where": "::1" if ":" in source else "127.0.0.1", "port": vigie.port, "source": source, "timeout": 20}
+    reply = dns.query.tcp(query, **where) if tcp else dns.query.udp(query, **where, ignore_unexpected=True)
     return next(iter(addresses(reply)), dns.rcode.to_text(reply.rcode()))
 
 
