@@ -24,7 +24,7 @@ def asks(vigie, source: str = "127.0.0.1", name: str = NAME, rdtype: str = "A") 
     """Asks from an address; None: silence (a query behind it is answered)."""
     family = socket.AF_INET6 if ":" in source else socket.AF_INET
     to = ("::1" if ":" in source else "127.0.0.1", vigie.port)
-    query = dns.message.make_query(name, rdtype, use_edns=0)
+    query = dns.message.make_query(name, rdtype, use_edns=0, id=1)
     with socket.socket(family, socket.SOCK_DGRAM) as client:
         client.bind((source, 0))
         client.connect(to)

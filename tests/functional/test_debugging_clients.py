@@ -136,12 +136,15 @@ def test_glibc_asks_for_both_families_from_one_port(node, look_up, option, ports
     """What races in conntrack, and what keeps it from that."""
     here = node("nameserver 127.0.0.1\n" + option)
     here.serve("dns", PLAIN)
-    here.run(look_up["glibc"], "www.b.test")
+    seen = []
+    for name in ("www1.b.test", "www2.b.test"):  # two sockets may have one port, one after the other, but not twice
+        here.run(look_up["glibc"], name)
 
-    def asked() -> dict[str, str]:
-        return {rdtype: port for port, rdtype in re.findall(r"127\.0\.0\.1:(\d+) (A|AAAA) www\.b\.test\.", here.log("dns"))}
-    wait_for(lambda: len(asked()) == 2, "both questions")
-    assert len(set(asked().values())) == ports, here.log("dns")
+        def asked() -> dict[str, str]:
+            return {rdtype: port for port, rdtype in re.findall(rf"127\.0\.0\.1:(\d+) (A|AAAA) {name}\.", here.log("dns"))}
+        wait_for(lambda: len(asked()) == 2, "both questions")
+        seen.append(len(set(asked().values())))
+    assert max(seen) == ports, here.log("dns")
 
 
 def test_conntrack_counts_what_it_could_not_insert(node):

@@ -361,7 +361,7 @@ def test_metadata_names_the_upstream(start, upstream):
     """In the log, where the block has `metadata`; what the cache gives comes from nobody."""
     upstream.answers[NAME, "A"] = GOOD
     for more, first in (("metadata", re.escape(upstream.text)), ("", "-")):
-        vigie = start(f'.:PORT {{\n\tbind 127.0.0.1\n\t{more}\n\tlog . "from {{/forward/upstream}}."\n\tcache\n\tforward . {upstream.text}\n}}\n')
+        vigie = start(f'.:PORT {{\n\tbind 127.0.0.1\n\tworkers 1\n\t{more}\n\tlog . "from {{/forward/upstream}}."\n\tcache\n\tforward . {upstream.text}\n}}\n')
         for _ in range(2):
             assert vigie.ask(NAME).answer
         vigie.wait_for_log(rf"^\[INFO\] from {first}\.\n\[INFO\] from -\.$")
@@ -430,12 +430,12 @@ def test_source_ports_are_spread(serve, upstream):
     """All of the pool, by all workers: not the 28,232 of the kernel."""
     upstream.default = Reply()
     vigie = serve(upstream, more="workers 2")
-    for number in range(60):
+    for number in range(100):
         with vigie.udp_socket() as client:  # another port each time: both workers are asked
             client.send(dns.message.make_query(f"{number}.example.", "A").to_wire())
             client.recv(512)
     ports = [port for _, port in upstream.sources]
-    assert len(set(ports)) > 55 and all(1024 <= port < 30000 or port > 32767 for port in ports)
+    assert len(set(ports)) > 90 and all(1024 <= port < 30000 or port > 32767 for port in ports)
     assert sum(port < 30000 for port in ports) > 10
 
 
