@@ -44,6 +44,7 @@ def test_shed_is_about_udp(start, tmp_path):
 def test_cancel(start, upstream):
     """An answer that comes too late is not sent; what is at hand, or comes in time, is."""
     upstream.answers["slow.example.com.", "A"] = Reply("slow.example.com. 60 IN A 192.0.2.1", delay=1)
+    upstream.answers["silent.example.com.", "A"] = Reply(drop=True)
     upstream.answers["fast.example.com.", "A"] = Reply("fast.example.com. 60 IN A 192.0.2.2")
 
     def with_cancel(cancel: str):
@@ -53,10 +54,10 @@ def test_cancel(start, upstream):
 	forward . {upstream.text}
 }}
 """)
-    vigie = with_cancel("cancel 300ms")
+    vigie = with_cancel("cancel 1500ms")  # before the SERVFAIL that is due after 1.9 s
     assert vigie.ask("fast.example.com.").answer
     with pytest.raises(dns.exception.Timeout):
-        vigie.ask("slow.example.com.", timeout=2.5)
+        vigie.ask("silent.example.com.", timeout=2.5)
     assert vigie.ask("fast.example.com.").answer
     assert with_cancel("cancel").ask("slow.example.com.").answer
 
