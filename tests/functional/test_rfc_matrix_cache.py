@@ -15,6 +15,7 @@ from vigie_process import Vigie, addresses, records, wait_for
 
 BOUNDS = "success 9984 604800 0\n denial 9984 10800 0"
 STALE_TTL, WEEK = 30, 604800
+CLIENT_WAIT = 1.9  # seconds: VIGIE_CLIENT_WAIT_MS
 
 
 def soa(ttl: int, minimum: int) -> str:
@@ -60,12 +61,12 @@ def until_asked_again(vigie, upstream, name: str) -> dns.message.Message:
 @rfc(2308, "5", "so it is with denials: at zero they must not be used again")
 @pytest.mark.parametrize("denial", [False, True], ids=["answer", "denial"])
 def test_ttls_count_down(vigie, upstream, name, denial):
-    upstream.answers[name, "A"] = Reply(rcode="NXDOMAIN", authority=(soa(2, 2),)) if denial else Reply(f"{name} 2 IN A 192.0.2.1")
-    assert ttls(vigie.ask(name)) == [2]
+    upstream.answers[name, "A"] = Reply(rcode="NXDOMAIN", authority=(soa(3, 3),)) if denial else Reply(f"{name} 3 IN A 192.0.2.1")
+    assert ttls(vigie.ask(name)) == [3]
     seen = set()
     while len(upstream.asked(name)) == 1:
         seen.update(ttls(vigie.ask(name)))
-    assert seen <= {0, 1, 2} and 1 in seen
+    assert seen <= {0, 1, 2, 3} and seen & {1, 2}  # a second may pass unseen
 
 
 @rfc(1035, "3.2.1", "a record with TTL 0 is for the transaction under way and not held (where `success` has MINTTL 0)")
@@ -162,10 +163,11 @@ def test_nothing_is_harvested(vigie, upstream, name):
 def test_ttl_of_a_denial(vigie, upstream, name, ttl, minimum, least):
     for kind, reply in (("A", Reply(rcode="NXDOMAIN", authority=(soa(ttl, minimum),))), ("MX", Reply(authority=(soa(ttl, minimum),)))):
         upstream.answers[name, kind] = reply
+        began = time.monotonic()
         for _ in range(3):
             message = vigie.ask(name, kind)
             assert [rrset.rdtype for rrset in message.authority] == [dns.rdatatype.SOA]
-            assert least - 1 <= message.authority[0].ttl <= least
+            assert least - 1 - (time.monotonic() - began) <= message.authority[0].ttl <= least
         assert len(upstream.asked(name, kind)) == 1
 
 
@@ -303,7 +305,7 @@ def test_stale_denial(vigie, upstream, name):
 def test_client_response_timer(vigie, upstream, name):
     upstream.answers[name, "A"] = Reply(f"{name} 1 IN A 192.0.2.1")
     vigie.ask(name)
-    upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.2", delay=2.5)
+    upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.2", delay=3.5)
     began = time.monotonic()
     message = until_asked_again(vigie, upstream, name)
     assert addresses(message) == ["192.0.2.1"] and time.monotonic() - began > 1.8
@@ -343,11 +345,12 @@ def test_failure_recheck_timer(start, upstream, name):
 def test_failures_are_held(start, upstream, name, rcode):
     vigie = start(f".:PORT {{\n bind 127.0.0.1\n cache\n forward . {upstream.text} {{\n max_connect_attempts 1\n }}\n}}\n")
     upstream.answers[name, "A"] = Reply(rcode=rcode) if rcode else Reply(drop=True)
+    failed = time.monotonic() + (0 if rcode else CLIENT_WAIT)  # or later
     vigie.ask(name)
-    before, began = len(upstream.asked(name)), time.monotonic()
-    while time.monotonic() - began < 0.5:
+    before = len(upstream.asked(name))
+    while time.monotonic() < failed + 0.5:
         message = vigie.ask(name, size=1232)
-        if time.monotonic() - began < 0.9:  # it is held for a second
+        if time.monotonic() < failed + 1:  # it is held for a second
             assert dns.rcode.to_text(message.rcode()) == (rcode or "SERVFAIL") and error_of(message) == 13
             assert len(upstream.asked(name)) == before
 
@@ -356,11 +359,13 @@ def test_failures_are_held(start, upstream, name, rcode):
 def test_failures_back_off(start, upstream, name):
     vigie = start(f".:PORT {{\n bind 127.0.0.1\n cache {{\n servfail 5m\n }}\n forward . {upstream.text}\n}}\n")
     upstream.answers[name, "A"] = Reply(rcode="SERVFAIL")
-    times = []
-    for _ in range(3):
-        until_asked_again(vigie, upstream, name)
-        times.append(time.monotonic())
-    assert times[2] - times[1] > 1.5, "the second time for two seconds"
+    until_asked_again(vigie, upstream, name)
+    failed, asked = 0.0, len(upstream.asked(name))
+    while len(upstream.asked(name)) == asked:
+        failed = time.monotonic()  # for the second time, or later
+        vigie.ask(name)
+    until_asked_again(vigie, upstream, name)
+    assert time.monotonic() - failed > 1.9, "the second time for two seconds"
 
 
 @rfc(2308, "7.1", "a failure is held for one name, type and class")
