@@ -88,6 +88,7 @@ class Upstream:
         self.sources: list[tuple[str, int]] = []                        # of all datagrams, in their order
         self.connections = {"tcp": 0, "tls": 0}                         # that were accepted
         self.resumed = 0                                                # of those by TLS
+        self.answered: list[str] = []                                   # names, once their answers by UDP were sent
         self.deepest = 0                                                # queries that waited at one time on one connection
         self._lock = threading.Lock()
         self._newest: dict[bytes, Asked] = {}
@@ -138,6 +139,11 @@ class Upstream:
         for each in (self._udp, self._tcp, self._tls):
             if each:
                 each.close()
+
+    @property
+    def open(self) -> int:
+        """Connections that neither side has closed."""
+        return sum(connection.fileno() >= 0 for connection in list(self._open))
 
     def asked(self, name: str, rdtype: str | None = None) -> list[str]:
         """The transports by which a name was asked, in order."""
@@ -234,6 +240,7 @@ class Upstream:
                 return
             for _ in range(script.copies):
                 self._udp.sendto(answer, client)
+            self.answered.append(query.question[0].name.to_text().lower())
 
         while not self._stopping.is_set():
             try:

@@ -3,12 +3,14 @@ import contextlib
 import re
 import signal
 import socket
+import statistics
 import threading
 import time
 
 import dns.edns
 import dns.flags
 import dns.message
+import dns.query
 import dns.rcode
 import pytest
 
@@ -58,17 +60,22 @@ def test_a_plain_answer(serve, upstream, tcp):
 
 def test_a_reply_counts_that_came_while_the_process_had_to_wait(serve, upstream):
     """A pod that has used up its CPU stands still: then the time-out is over as well as the reply there."""
-    upstream.answers[NAME, "A"] = Reply(*GOOD.records, delay=0.1)
-    vigie = serve(upstream)
-    client = threading.Thread(target=vigie.ask, args=(NAME,))
-    client.start()
-    wait_for(lambda: upstream.asked(NAME), "the question")
-    vigie.process.send_signal(signal.SIGSTOP)
-    time.sleep(0.6)
-    vigie.process.send_signal(signal.SIGCONT)
-    client.join()
-    assert vigie.ask(NAME).answer
-    assert len(upstream.asked(NAME)) == 2  # one each
+    for number in range(5):
+        name, vigie = f"{number}.{NAME}", serve(upstream)
+        upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.80", delay=0.1)
+        client = threading.Thread(target=vigie.ask, args=(name,))
+        client.start()
+        wait_for(lambda: upstream.asked(name), "the question")
+        vigie.process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: name in upstream.answered, "the answer")
+        stopped_in_time = len(upstream.asked(name)) == 1
+        time.sleep(0.6)  # longer than the first time-out
+        vigie.process.send_signal(signal.SIGCONT)
+        client.join()
+        if stopped_in_time:
+            break
+    assert vigie.ask(name).answer
+    assert len(upstream.asked(name)) == 2  # one each
 
 
 def test_negative_answers_pass(serve, upstream):
@@ -121,10 +128,12 @@ def test_an_upstreams_error_is_an_answer(serve, upstreams, trouble):
 def test_the_next_upstream_when_nobody_listens(serve, upstream):
     upstream.answers[NAME, "A"] = GOOD
     vigie = serve(f"127.0.0.1:{free_port()}", upstream)
-    for _ in range(6):
+    took = []
+    for _ in range(7):
         began = time.monotonic()
         assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
-        assert time.monotonic() - began < 1, "a closed port is noticed at once"
+        took.append(time.monotonic() - began)
+    assert statistics.median(took) < 1, "a closed port is noticed at once"
 
 
 @pytest.mark.parametrize("trouble", [Reply(drop=True), Reply(*GOOD.records, wrong_id=True), Reply(raw=b"\x81\x80"),
@@ -227,19 +236,19 @@ def test_max_concurrent(serve, upstream):
     """Beyond it queries are refused at once, and there is room again later."""
     names = [f"{number}.example.com." for number in range(3)]
     for name in names:
-        upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.1", delay=1)
+        upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.1", delay=3)
     upstream.answers[NAME, "A"] = GOOD
     vigie = serve(upstream, options="max_concurrent 3", more="workers 1")
-    with contextlib.ExitStack() as stack:
-        slow = [stack.enter_context(vigie.udp_socket()) for _ in range(3)]
+    with contextlib.ExitStack() as stack:  # by TCP a client waits as long as it takes
+        slow = [stack.enter_context(socket.create_connection((vigie.address, vigie.port), PATIENCE)) for _ in range(3)]
         for client, name in zip(slow, names):
-            client.send(dns.message.make_query(name, "A").to_wire())
+            dns.query.send_tcp(client, dns.message.make_query(name, "A"))
         vigie.wait_until(lambda: all(map(upstream.asked, names)), "three queries upstream")
         refused = vigie.ask(NAME, size=1232)
         assert refused.rcode() == dns.rcode.REFUSED
         assert [option.text for option in refused.options] == ["forward: max_concurrent queries wait already"]
         assert upstream.asked(NAME) == []
-        assert all(addresses(dns.message.from_wire(client.recv(512))) == ["192.0.2.1"] for client in slow)
+        assert all(addresses(dns.query.receive_tcp(client)[0]) == ["192.0.2.1"] for client in slow)
     assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
 
 
