@@ -50,7 +50,7 @@ def test_many_queries_on_one(start, server):
     """All at once, replies in any order (RFC 7766 section 6.2.1)."""
     for number in range(60):
         server.script.answers[f"{number}.{NAME}", "A"] = Reply(f"{number}.{NAME} 60 IN A 192.0.2.{number}", delay=0.6 - number / 100)
-    vigie = start(server.corefile())
+    vigie = start(server.corefile("max_connect_attempts 1"))
     assert addresses(vigie.ask(NAME)) == ["192.0.2.80"] and server.script.asked(NAME) == [server.transport]
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(vigie.udp_socket()) for _ in range(60)]

@@ -13,6 +13,7 @@ from scripted_upstream import Reply, Upstream
 from vigie_process import addresses, free_port, refused_configuration, wait_for
 
 NAME = "www.example.com."
+ONCE = "max_connect_attempts 1"  # to ask again, where the scripted server is late, would be another request, or connection
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def serve(start, pki):
 @pytest.mark.parametrize("method", ["", "POST", "GET"])
 def test_a_question_and_its_answer(serve, doh, method):
     """By POST unless GET is asked for; with id 0, so that HTTP's caches know the question again."""
-    vigie = serve(doh.text, f"doh_method {method}" if method else "")
+    vigie = serve(doh.text, ONCE + (f"\n\t\tdoh_method {method}" if method else ""))
     reply = vigie.ask(NAME)
     assert addresses(reply) == ["192.0.2.80"] and reply.flags & dns.flags.RA
     [request] = doh.requests
@@ -48,7 +49,7 @@ def test_a_server_without_http2(serve, pki):
     doh = Doh(pki, protocols=("http/1.1",))
     doh.script.answers[NAME, "A"] = Reply(f"{NAME} 60 IN A 192.0.2.80")
     try:
-        vigie = serve(doh.text)
+        vigie = serve(doh.text, ONCE)
         for name in (NAME, NAME, NAME):
             assert addresses(vigie.ask(name)) == ["192.0.2.80"]
         assert doh.http.accepted == 1
@@ -95,23 +96,24 @@ def test_faults(serve, doh, upstream, why):
 
 def test_a_connection_that_ends_is_made_anew(serve, doh):
     vigie = serve(doh.text)
-    for connections in (1, 2):
+    for _ in range(3):
+        before = doh.http.accepted
         assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
-        assert doh.http.accepted == connections
+        assert doh.http.accepted > before
         doh.http.disconnect()
-    assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
 
 
 def test_a_connection_that_is_dead_is_left(serve, doh, upstream):
     """It says nothing any more, and the kernel does not know yet: queries go to a new one."""
     silent = {}
     doh.faults["first.example.com."] = lambda response, answer: silent.update(it=response._connection) or send(response, answer)
-    vigie = serve(doh.text, "max_fails 0")
+    vigie = serve(doh.text, "max_fails 0\n\t\tmax_connect_attempts 2")
     vigie.ask("first.example.com.")
+    before = doh.http.accepted
     mute = lambda response, answer: None if response._connection is silent["it"] else send(response, answer)  # noqa: E731
     doh.faults[NAME] = mute
     assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
-    assert doh.http.accepted == 2
+    assert doh.http.accepted == before + 1
 
 
 def test_an_upstream_that_is_gone_and_comes_back(serve, doh, pki):
@@ -131,7 +133,7 @@ def test_an_upstream_that_is_gone_and_comes_back(serve, doh, pki):
 def test_another_upstream_answers_for_a_slow_one(serve, doh, upstream):
     doh.script.answers[NAME, "A"] = Reply(f"{NAME} 60 IN A 192.0.2.80", delay=3)
     upstream.answers[NAME, "A"] = Reply(f"{NAME} 60 IN A 192.0.2.7")
-    vigie = serve(f"{doh.text} {upstream.text}", "policy sequential")
+    vigie = serve(f"{doh.text} {upstream.text}", "policy sequential\n\t\tmax_connect_attempts 2")
     assert addresses(vigie.ask(NAME)) == ["192.0.2.7"]
     assert len(doh.requests) == 1
 
@@ -172,7 +174,7 @@ def test_a_host_name_and_the_metrics(serve, doh):
     with Upstream() as resolver:
         resolver.default = Reply()
         resolver.answers["dns.example.com.", "A"] = Reply("dns.example.com. 60 IN A 127.0.0.1")
-        vigie = serve(f"https://dns.example.com:{doh.http.port}", f"resolver {resolver.text}", f"prometheus 127.0.0.1:{http}")
+        vigie = serve(f"https://dns.example.com:{doh.http.port}", f"resolver {resolver.text}\n\t\t{ONCE}", f"prometheus 127.0.0.1:{http}")
         vigie.wait_until(lambda: vigie.ask(NAME).answer, "an answer")
         vigie.ask(NAME)
     page = Page(f"127.0.0.1:{http}")
