@@ -38,7 +38,7 @@ def upstreams():
 
 
 def ask_all(vigie, queries: list[bytes], clients: int) -> list[bytes]:
-    """Sends all at once, from as many client addresses, and waits for all replies."""
+    """Sends all as fast as they are read, from as many client addresses, and waits for all replies."""
     with contextlib.ExitStack() as stack:
         sockets = []
         for number in range(clients):
@@ -50,25 +50,28 @@ def ask_all(vigie, queries: list[bytes], clients: int) -> list[bytes]:
             sockets.append(client)
         for number, query in enumerate(queries):
             sockets[number % clients].send(query)
-            if number % 50 == 49:
-                time.sleep(0.002)  # what a socket holds is little where net.core.rmem_max is
+            if number % 50 == 49:  # what a socket holds is little where net.core.rmem_max is
+                wait_for(lambda: vigie.unread() == 0, "queries to be read")
         return [sockets[number % clients].recv(4096) for number in range(len(queries))]
 
 
 @pytest.mark.parametrize("count", [1000, 10000])
 def test_identical_questions_are_one(serve, upstream, count):
     """Whatever worker, case, cookie or client subnet; DO makes two."""
-    upstream.answers[NAME, "A"] = good(NAME, delay=1.5)
+    delay = 1  # seconds: less than a client waits
+    upstream.answers[NAME, "A"] = good(NAME, delay=delay)
     vigie = serve(upstream, options="max_connect_attempts 1", more="workers 4")  # a retry would be a second packet
     queries = []
     for number in range(count):
         name = "".join(letter.upper() if number >> index % 12 & 1 else letter for index, letter in enumerate(NAME))
         options = [dns.edns.GenericOption(10, number.to_bytes(8, "big"))] if number % 2 else [dns.edns.ECSOption(f"10.0.{number % 256}.0", 24)]
         queries.append(dns.message.make_query(name, "A", id=number, use_edns=0, options=options, want_dnssec=number % 5 == 0).to_wire())
+    began = time.monotonic()
     replies = ask_all(vigie, queries, 100)
+    rounds = max(1, int((time.monotonic() - began) / delay))  # those who come when an answer has gone out begin another one
     assert sorted(int.from_bytes(reply[:2], "big") for reply in replies) == list(range(count))
     assert all(dns.message.from_wire(reply).answer for reply in replies[::97])
-    assert upstream.asked(NAME) == ["udp"] * 2
+    assert set(upstream.asked(NAME)) == {"udp"} and 2 <= len(upstream.asked(NAME)) <= 2 * rounds
 
 
 def test_one_client_cannot_take_all_places(serve, upstream):
@@ -82,7 +85,7 @@ def test_one_client_cannot_take_all_places(serve, upstream):
         for number in range(1200):
             greedy.send(dns.message.make_query(f"{number}.slow.example.", "A", id=number, use_edns=0).to_wire())
             if number % 50 == 49:
-                time.sleep(0.01)
+                wait_for(lambda: vigie.unread() == 0, "queries to be read")
         refused = 0
         while refused < 100:
             reply = dns.message.from_wire(greedy.recv(4096))
@@ -178,7 +181,7 @@ def test_tc_on_every_reply(serve, upstream):
     vigie = serve(upstream, more="workers 1")
     names = [f"{number}.big.example." for number in range(1000)]
     for name in names:
-        upstream.answers[name, "A"] = good(name, truncated=True, delay=0.15)
+        upstream.answers[name, "A"] = good(name, truncated=True, delay=0.3)
     for begin in range(0, 1000, 100):
         queries = [dns.message.make_query(name, "A", id=number).to_wire() for number, name in enumerate(names[begin:begin + 100])]
         for reply in map(dns.message.from_wire, ask_all(vigie, queries, 4)):
@@ -192,10 +195,10 @@ def test_a_connection_that_ends_is_made_anew(serve, upstream, fault):
     """Servers close connections when they like: the query is asked again on another one."""
     upstream.answers["first.example.", "A"] = good("first.example.")
     upstream.answers[NAME, "A"] = [Reply(**fault), GOOD]
-    vigie = serve(upstream, options="force_tcp", more="workers 1")
+    vigie = serve(upstream, options="force_tcp\n\t\tmax_connect_attempts 2", more="workers 1")
     assert vigie.ask("first.example.").answer
     assert addresses(vigie.ask(NAME)) == ["192.0.2.80"]
-    assert upstream.asked(NAME) == ["tcp", "tcp"] and upstream.connections["tcp"] == 2
+    assert upstream.asked(NAME) == ["tcp", "tcp"] and upstream.connections["tcp"] > 1
 
 
 def test_an_answer_that_drips(serve, upstream):
@@ -372,7 +375,7 @@ def test_policies(serve, upstreams, policy, order):
     """Upstreams with equal round trips. `random` draws: see the next."""
     for number, each in enumerate(upstreams, 1):
         each.default = Reply(f"{NAME} 60 IN A 192.0.2.{number}")
-    vigie = serve(*upstreams, options=f"policy {policy}", more="workers 1")
+    vigie = serve(*upstreams, options=f"policy {policy}\n\t\tmax_connect_attempts 1", more="workers 1")  # nobody is asked for another
     assert "".join(addresses(vigie.ask(NAME))[0][-1] for _ in range(6)) in (order, order[1:] + order[0])
 
 
@@ -380,8 +383,13 @@ def test_the_random_policy(serve, upstreams):
     for number, each in enumerate(upstreams, 1):
         each.default = Reply(f"{NAME} 60 IN A 192.0.2.{number}")
     vigie = serve(*upstreams, more="workers 1")
-    counts = collections.Counter(addresses(vigie.ask(NAME))[0] for _ in range(100))
-    assert min(counts[f"192.0.2.{number}"] for number in (1, 2)) > 20, counts  # 10^-9 by chance
+
+    def both_are_asked() -> bool:
+        """Unless one was late: that is asked seldom for a while."""
+        counts = collections.Counter(addresses(vigie.ask(NAME))[0] for _ in range(100))
+        return min(counts[f"192.0.2.{number}"] for number in (1, 2)) > 20  # 10^-9 by chance
+
+    wait_for(both_are_asked, "both to be asked alike")
 
 
 def test_failover(serve, upstreams):
@@ -402,7 +410,7 @@ def test_prefer_udp_and_force_tcp(serve, upstream):
     upstream.default = good(NAME)
     for options, way in (("", "tcp"), ("prefer_udp", "udp"), ("prefer_udp\n\t\tforce_tcp", "tcp")):
         before = len(upstream.log)
-        assert serve(upstream, options=options).ask(NAME, tcp=True).answer
+        assert serve(upstream, options=f"{options}\n\t\tmax_connect_attempts 1").ask(NAME, tcp=True).answer
         assert [transport for transport, *_ in upstream.log[before:]] == [way]
 
 
@@ -413,9 +421,10 @@ def test_max_idle_conns(serve, upstream, kept):
     for burst in range(2):
         names = [f"{number}.{burst}.example." for number in range(300)]  # more than one connection takes
         for name in names:
-            upstream.answers[name, "A"] = good(name, delay=0.3)
+            upstream.answers[name, "A"] = good(name, delay=1)
         ask_all(vigie, [dns.message.make_query(name, "A").to_wire() for name in names], 4)
         time.sleep(0.6)  # a connection is looked at every 250 ms
+        wait_for(lambda: upstream.open == (kept or 2), "the others to be closed")
     assert upstream.connections["tcp"] == 2 + kept
 
 

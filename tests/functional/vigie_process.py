@@ -166,6 +166,11 @@ class Vigie:
         client.connect((self.address, self.port))
         return client
 
+    def unread(self) -> int:
+        """Bytes of queries by UDP that it has not read yet."""
+        lines = Path(f"/proc/{self.process.pid}/net/udp").read_text().splitlines()[1:]
+        return sum(int(words[4].split(":")[1], 16) for words in map(str.split, lines) if words[1].endswith(f":{self.port:04X}"))
+
     def wait_until(self, condition, what: str):
         return wait_for(condition, f"{what}\n{self.log()}")
 
