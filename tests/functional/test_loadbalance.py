@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from test_file import replace
 from vigie_process import addresses, free_port, refused_configuration, wait_for
 
 NAME = "web.example.org"
@@ -70,10 +71,10 @@ def test_weights_are_read_again(start, tmp_path: Path):
     weights.write_text(f"{NAME}\n10.0.0.1 255\n")
     vigie = start(corefile(f"weighted {weights} {{\n\t\treload 50ms\n\t}}"))
     assert firsts(vigie, 50).most_common(1)[0][0] == "10.0.0.1"
-    weights.write_text("10.0.0.1\n")
+    replace(weights, "10.0.0.1\n")
     vigie.wait_for_log(r"weights:1: '10\.0\.0\.1' is an address without a weight: the old weights stay")
     assert firsts(vigie, 50).most_common(1)[0][0] == "10.0.0.1"
-    weights.write_text(f"{NAME}\n203.0.113.1 255\n# longer\n")
+    replace(weights, f"{NAME}\n203.0.113.1 255\n# longer\n")
     vigie.wait_for_log("Successfully reloaded weight file")
     wait_for(lambda: firsts(vigie, 50).most_common(1)[0][0] == "203.0.113.1", "the new weights")
 

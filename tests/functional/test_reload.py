@@ -14,6 +14,7 @@ import pytest
 
 import reloads
 from scripted_upstream import Reply
+from test_file import replace
 from vigie_process import BUILD, Vigie, free_port, refused_configuration, reload, wait_for, write
 
 WEB = "web.default.svc.cluster.local."
@@ -199,15 +200,15 @@ def test_the_timer(start, snapshot, tmp_path):
     part = tmp_path / "part"
     part.write_text("errors\n")
     vigie = start(block(snapshot, f"reload 2s 1s\n\timport {part}"))
-    part.write_text("# a comment\nerrors\n")
-    write(vigie, "# another\n" + block(snapshot, f"reload 2s 1s\n\timport {part}"))
+    replace(part, "# a comment\nerrors\n")
+    replace(vigie.corefile, "# another\n" + vigie.corefile.read_text())
     time.sleep(3)
     assert "Reloading" not in vigie.log()
-    part.write_text("errors\nbogus\n")
+    replace(part, "errors\nbogus\n")
     vigie.wait_for_log("reload failed: .*part:2: unknown directive 'bogus'")
     time.sleep(3)
     assert len(re.findall("reload failed", vigie.log())) == 1
-    part.write_text("errors\nloadbalance\n")
+    replace(part, "errors\nloadbalance\n")
     vigie.wait_for_log("Reloading complete")
     assert vigie.ask(WEB).answer
 
@@ -228,14 +229,15 @@ def test_a_hangup_is_no_reload(start, snapshot):
 
 def test_requests_under_way_end_in_the_old_one(start, snapshot, upstream):
     """A query that waits for an upstream is answered by the directives that it came to."""
-    upstream.answers["slow.example.com.", "A"] = Reply("slow.example.com. 60 IN A 192.0.2.1", delay=1.5)
+    names = {False: "udp.slow.example.com.", True: "tcp.slow.example.com."}
+    for name in names.values():
+        upstream.answers[name, "A"] = Reply(f"{name} 60 IN A 192.0.2.1", delay=1)
     vigie = start(block(snapshot, f"forward . {upstream.text}"))
     answers = []
-    threads = [threading.Thread(target=lambda tcp=tcp: answers.append(vigie.ask("slow.example.com.", tcp=tcp)))
-               for tcp in (False, True)]
+    threads = [threading.Thread(target=lambda tcp=tcp: answers.append(vigie.ask(names[tcp], tcp=tcp))) for tcp in (False, True)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: upstream.asked("slow.example.com."), "the query upstream")
+    wait_for(lambda: all(map(upstream.asked, names.values())), "both queries upstream")
     write(vigie, block(snapshot))
     vigie.process.send_signal(signal.SIGUSR1)
     wait_for(lambda: vigie.ask("www.example.com.").rcode() == 5, "the new one to answer")
