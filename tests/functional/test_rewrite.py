@@ -316,7 +316,7 @@ def test_what_depends_on_an_option_is_not_cached(start, upstream):
 
 def test_questions_with_other_options_share_no_packet(start, upstream):
     upstream.answers["a.org.", "A"] = Reply("a.org. 60 IN A 192.0.2.1", delay=0.5)
-    vigie = start(f".:PORT {{\n rewrite {RULE}\n cache\n forward . {upstream.text}\n}}\n")
+    vigie = start(f".:PORT {{\n rewrite {RULE}\n cache\n forward . {upstream.text} {{\n max_connect_attempts 1\n }}\n}}\n")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda i: ask_from(vigie, f"127.0.0.{i % 2 + 1}"), range(8))) == {"192.0.2.1"}
     seen = [{option.otype: option.to_wire() for option in entry[-1].options} for entry in upstream.log]
