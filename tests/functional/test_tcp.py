@@ -30,7 +30,7 @@ def number_of(wire: bytes) -> int:
 
 
 @pytest.fixture
-def vigie(start, snapshot, upstream):
+def vigie(request, start, snapshot, upstream):
     upstream.answers["slow.example.com.", "A"] = Reply("slow.example.com. 60 IN A 192.0.2.1", delay=0.5)
     return start(f""".:PORT {{
 	bind 127.0.0.1
@@ -39,6 +39,7 @@ def vigie(start, snapshot, upstream):
 		snapshot {snapshot}
 	}}
 	forward . {upstream.text}
+	{getattr(request, "param", "")}
 }}
 """)
 
@@ -165,6 +166,7 @@ def test_connections_of_one_client(vigie):
             connection.close()
 
 
+@pytest.mark.parametrize("vigie", ["timeouts {\n\t\tread 60s\n\t\tidle 60s\n\t}"], indirect=True, ids=["patient"])
 def test_connections_in_all(vigie):
     """Beyond VIGIE_TCP_CONNECTIONS_MAX the one that is idle for longest makes room."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -26,6 +26,7 @@ from vigie_process import PATIENCE, Vigie, free_port, read_frame, records, refus
 
 SVC = "default.svc.cluster.local."
 WEB = f"web.{SVC}"
+PATIENT = "timeouts {\n\t\twrite 60s\n\t}"  # with who does not read for a while
 
 
 @pytest.fixture
@@ -192,7 +193,7 @@ def test_a_slow_reader_gets_no_more_memory_and_is_cut_off(serve):
 
 def test_transfers_at_a_time(serve):
     """TRANSFERS_MAX clients that do not read, then one more; when one goes there is room again."""
-    vigie = serve(text=zone("\n".join(f"h{number} TXT {'x' * 250} {'x' * 250}" for number in range(12000))))
+    vigie = serve(text=zone("\n".join(f"h{number} TXT {'x' * 250} {'x' * 250}" for number in range(12000))), more=PATIENT)
     slow = [socket.socket() for _ in range(32)]
     try:
         for connection in slow:
@@ -219,7 +220,7 @@ def transfer_begins(vigie: Vigie) -> bool:
 def test_one_state_of_the_zone(serve, tmp_path):
     """A transfer that goes on while the zone is replaced gives all of the old one."""
     hosts = "\n".join(f"h{number} TXT {'x' * 250} {'x' * 250} {'x' * 250}" for number in range(8000))
-    vigie = serve(text=zone(hosts))
+    vigie = serve(text=zone(hosts), more=PATIENT)
     with connect(vigie) as connection:  # more than the buffers of both sides hold
         connection.sendall(frame("example.org.", "AXFR"))
         got = [read_frame(connection)]
@@ -233,14 +234,13 @@ def test_one_state_of_the_zone(serve, tmp_path):
 
 def test_a_transfer_outlives_its_configuration(serve, tmp_path):
     """The configuration is replaced, and what it held freed, while a client reads on."""
-    patient = "timeouts {\n\t\twrite 60s\n\t}"
     vigie = serve(text=zone("\n".join(f"h{number} TXT {'x' * 250} {'x' * 250} {'x' * 250}" for number in range(8000))),
-                  more=patient)
+                  more=PATIENT)
     with connect(vigie) as connection:
         connection.sendall(frame("example.org.", "AXFR"))
         got = [read_frame(connection)]
         for corefile in (vigie.corefile.read_text().replace("transfer {", "errors\n\ttransfer {"),
-                         f"example.net:{vigie.port} {{\n\tbind 127.0.0.1\n\tforward . 127.0.0.1:1\n\t{patient}\n}}\n"):
+                         f"example.net:{vigie.port} {{\n\tbind 127.0.0.1\n\tforward . 127.0.0.1:1\n\t{PATIENT}\n}}\n"):
             complete = vigie.log().count("Reloading complete")
             vigie.corefile.write_text(corefile)
             vigie.process.send_signal(signal.SIGUSR1)

@@ -189,11 +189,11 @@ def test_a_refusal_passes(server, start_watching):
 def test_too_many_requests_waits_as_long_as_it_is_told(server, start_watching):
     vigie = start_watching()
     server.faults.append(Fault(verb="watch", plural="services", status=429, headers={"Retry-After": "2"}))
+    began = time.monotonic()  # it is refused a moment later
     server.watch("services").finish()
     wait_for(lambda: server.faults[0].times == 0, "the request that is refused")
-    refused = time.monotonic()
     change_is_seen(server, vigie)
-    assert time.monotonic() - refused > 1.5
+    assert time.monotonic() - began > 1.9
 
 
 def test_the_token_is_replaced(server, start_watching):
@@ -537,8 +537,7 @@ def test_what_it_says_of_itself(server, start):
     assert status == 200
     assert re.search(rf"^kubernetes 127.0.0.1:{server.port} services: synced, last heard of \d+ s ago, at version \d+, in protobuf$",
                      text, re.MULTILINE), text
-    page = get(metrics, "/metrics")[1]
-    for line in (r'vigie_kubernetes_synced{zone="cluster.local.",kind="services"} 1',
+    lines = [r'vigie_kubernetes_synced{zone="cluster.local.",kind="services"} 1',
                  r'vigie_kubernetes_watch_age_seconds{zone="cluster.local.",kind="endpointslices"} 0\.\d+',
                  r'vigie_kubernetes_bad_objects_total{zone="cluster.local.",kind="services"} 0',
                  r'vigie_records{zone="cluster.local.",kind="endpoints"} 3',
@@ -547,8 +546,12 @@ def test_what_it_says_of_itself(server, start):
                  r'coredns_kubernetes_dns_programming_duration_seconds_count'
                  r'{service_kind="headless_with_selector"} 1',
                  rf'coredns_kubernetes_rest_client_request_duration_seconds_count'
-                 rf'{{verb="GET",host="127.0.0.1:{server.port}"}} 3'):
-        assert re.search("^" + line.replace("{zone", r"\{zone"), page, re.MULTILINE), f"{line}\n{page}"
+                 rf'{{verb="GET",host="127.0.0.1:{server.port}"}} 3']
+
+    def all_there() -> bool:  # what was heard of is older than a second when this process has to wait for its CPU
+        page = get(metrics, "/metrics")[1]
+        return all(re.search("^" + line.replace("{zone", r"\{zone"), page, re.MULTILINE) for line in lines)
+    wait_for(all_there, f"{lines} on the page")
 
     server.stop()
     wait_for(lambda: "cannot watch services" in get(ready, "/ready/detail")[1], "the trouble to be told")
