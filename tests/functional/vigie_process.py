@@ -181,6 +181,14 @@ class Vigie:
         return self.exchange(query, tcp=tcp, **options)
 
 
+def source_of(client: socket.socket, query: bytes) -> tuple[str, int]:
+    """Where the answer to a query comes from. What is for another test's client, which had this port, is passed over."""
+    while True:
+        answer, source = client.recvfrom(65535)
+        if answer[:2] == query[:2]:
+            return source
+
+
 def write(vigie: Vigie, corefile: str) -> None:
     vigie.corefile.write_text(corefile.replace("PORT", str(vigie.port)))
 
