@@ -245,9 +245,9 @@ def both_dead(bench: Bench) -> list[Figure]:
         time.sleep(1.2)
         first.say("silent"), second.say("silent")
         opening = bench.ask(vigie, questions, "-s", "4", "-r", str(min(bench.load, 1000)), "-c", "512", "-q", "64")
-        before = [first.say(), second.say()]
+        before, dead_since = [first.say(), second.say()], time.monotonic()
         dead = bench.ask(vigie, questions, "-s", str(seconds), "-r", str(bench.load))
-        after = [first.say(), second.say()]
+        after, seconds = [first.say(), second.say()], time.monotonic() - dead_since
         packets = [later["udp"] + later["tcp"] - earlier["udp"] - earlier["tcp"] for earlier, later in zip(before, after)]
         first.say("speak"), second.say("speak")
         began = time.monotonic()
