@@ -130,8 +130,8 @@ def namespaces():
     network = f"198.18.{number // 64}.{number % 64 * 4}"
     own, client = (network.rsplit(".", 1)[0] + f".{number % 64 * 4 + host}" for host in (1, 2))
 
-    def run(*words, check=True):
-        subprocess.run(words, check=check, capture_output=True, text=True)
+    def run(*words, check=True) -> str:
+        return subprocess.run(words, check=check, capture_output=True, text=True).stdout
     try:
         run("ip", "netns", "add", name)
         run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", name)
@@ -139,6 +139,8 @@ def namespaces():
         run("ip", "link", "set", outside, "up")
         run("ip", "-n", name, "address", "add", f"{client}/30", "dev", inside)
         run("ip", "-n", name, "link", "set", inside, "up")
+        for link in ((outside,), (inside, "-n", name)):  # what is sent before is lost
+            wait_for(lambda: "state UP" in run("ip", *link[1:], "link", "show", link[0]), f"the link {link[0]}")
         yield name, client, own
     finally:
         run("ip", "netns", "delete", name, check=False)
