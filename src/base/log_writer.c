@@ -197,6 +197,7 @@ static bool empty_rings(void)
 	return any;
 }
 
+/* Tells of lines that were lost, once others are written again: what may be cut must end first. */
 static void tell_lost(void)
 {
 	uint_fast64_t now = atomic_load(&lost);
@@ -204,13 +205,14 @@ static void tell_lost(void)
 	char text[128];
 	char line[VIGIE_LOG_LINE_MAX];
 
-	if (now == told)
+	if (broken || now == told)
 		return;
 	snprintf(text, sizeof(text), "%llu log lines were lost: standard output is full or too slow",
 		 (unsigned long long)(now - told));
 	part.iov_base = line;
 	part.iov_len = log_line(line, VIGIE_LOG_WARNING, NULL, text);
-	if (write_all(&part, 1))
+	broken = !write_all(&part, 1);
+	if (!broken)
 		told = now;
 }
 
