@@ -29,7 +29,7 @@ def eventually(ask, expected) -> None:
         last = ask()
         return last == expected
     try:
-        wait_for(as_expected, "the answer", patience=15)
+        wait_for(as_expected, "the answer")
     except AssertionError:
         assert last == expected
         raise
