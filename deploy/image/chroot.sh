@@ -147,7 +147,8 @@ filtered() {
 systemd_unit() {
 	local allowed denied exposure call named
 	say "deploy/systemd/vigie.service"
-	inside apt-get install -q -y --no-install-recommends systemd strace >"$work/apt.log" 2>&1 || fail "apt-get"
+	inside apt-get -q -o Acquire::Retries=5 install -y --no-install-recommends systemd strace >"$work/apt.log" 2>&1 ||
+		{ tail "$work/apt.log" >&2; fail "apt-get"; }
 	exposure=$(inside systemd-analyze security --offline=true --threshold=20 /elsewhere/deploy/systemd/vigie.service |
 		tail -n 1) || fail "$exposure"
 	echo "$exposure"
