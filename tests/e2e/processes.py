@@ -27,6 +27,21 @@ def wait_for(condition, what: str, patience: float = PATIENCE, pause: float = 0.
         time.sleep(pause)
 
 
+def eventually(ask, expected) -> None:
+    """Waits until whoever is asked has heard of what the API was told; the answer must then be this one."""
+    last = None
+
+    def as_expected() -> bool:
+        nonlocal last
+        last = ask()
+        return last == expected
+    try:
+        wait_for(as_expected, "the answer")
+    except AssertionError:
+        assert last == expected
+        raise
+
+
 _given: set[int] = set()
 
 
