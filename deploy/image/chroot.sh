@@ -63,7 +63,7 @@ quick_start() {
 	say "deploy/quickstart.sh"
 	"${chroot[@]}" /src/deploy/quickstart.sh >"$work/quickstart.log" 2>&1 & # all of them exec: it is vigie in the end
 	pid=$!
-	for _ in $(seq 600); do
+	for _ in $(seq 1800); do # packages come, and it is built
 		kill -0 "$pid" 2>/dev/null || break
 		if [ "$(basename "$(readlink "/proc/$pid/exe")")" = vigie ]; then
 			answer=$(dig @127.0.0.1 -p 5300 +short +time=1 +tries=1 web.shop.svc.cluster.local A) && break
