@@ -25,6 +25,11 @@ as_root() {
 	fi
 }
 
+# apt_get ARGUMENTS…: as root. A server that fails is asked again, and another apt-get is waited for.
+apt_get() {
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 "$@"
+}
+
 # install_packages NAME…: installs the Debian packages among them that dpkg does not have. Costs nothing when all are
 # there.
 install_packages() {
@@ -34,8 +39,8 @@ install_packages() {
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 	say "Installing ${missing[*]}"
-	as_root apt-get update -q
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+	apt_get update
+	apt_get install -y --no-install-recommends "${missing[@]}"
 }
 
 # python_env: makes ./.venv hold exactly what tests/requirements.txt pins; made anew when that file has changed.
@@ -45,7 +50,7 @@ python_env() {
 	say "Making .venv from tests/requirements.txt"
 	rm -rf .venv
 	python3 -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --retries 10 -r tests/requirements.txt
 	cp tests/requirements.txt "$stamp"
 }
 

@@ -21,7 +21,7 @@ export CFLAGS="-O2 -g0 -ffile-prefix-map=$source=/src -ffile-prefix-map=$librari
 install_sources() {
 	printf 'deb-src http://deb.debian.org/debian bookworm main\ndeb-src http://deb.debian.org/debian-security bookworm-security main\n' \
 		>/etc/apt/sources.list.d/vigie-image.list
-	apt-get update -q
+	apt_get update
 }
 
 # library NAME OPTION…: builds the Debian source package as a static library in $libraries
@@ -32,7 +32,7 @@ library() {
 	say "Building $name"
 	cd "$libraries"
 	rm -rf "$name-"*/
-	apt-get source -q --only-source "$name"
+	apt_get source --only-source "$name"
 	cd "$name-"*/
 	./configure -q --prefix="$libraries" --libdir="$libraries/lib" --disable-shared --enable-static \
 		--disable-dependency-tracking "$@"

@@ -63,7 +63,7 @@ quick_start() {
 	say "deploy/quickstart.sh"
 	"${chroot[@]}" /src/deploy/quickstart.sh >"$work/quickstart.log" 2>&1 & # all of them exec: it is vigie in the end
 	pid=$!
-	for _ in $(seq 600); do
+	for _ in $(seq 1800); do # packages come, and it is built
 		kill -0 "$pid" 2>/dev/null || break
 		if [ "$(basename "$(readlink "/proc/$pid/exe")")" = vigie ]; then
 			answer=$(dig @127.0.0.1 -p 5300 +short +time=1 +tries=1 web.shop.svc.cluster.local A) && break
@@ -147,7 +147,8 @@ filtered() {
 systemd_unit() {
 	local allowed denied exposure call named
 	say "deploy/systemd/vigie.service"
-	inside apt-get install -q -y --no-install-recommends systemd strace >"$work/apt.log" 2>&1 || fail "apt-get"
+	inside apt-get -q -o Acquire::Retries=5 install -y --no-install-recommends systemd strace >"$work/apt.log" 2>&1 ||
+		{ tail "$work/apt.log" >&2; fail "apt-get"; }
 	exposure=$(inside systemd-analyze security --offline=true --threshold=20 /elsewhere/deploy/systemd/vigie.service |
 		tail -n 1) || fail "$exposure"
 	echo "$exposure"

@@ -16,7 +16,7 @@
 enum {
 	VIGIE_LOG_LINE_MAX = 2048,    /* bytes of a line with its end; a longer one is cut */
 	VIGIE_LOG_BUFFER = 256 << 10, /* bytes that wait to be written, of one thread */
-	VIGIE_LOG_STOP_SECONDS = 1,   /* the most that vigie_log_stop waits for them */
+	VIGIE_LOG_STOP_SECONDS = 1,   /* that vigie_log_stop waits for a reader of them */
 	VIGIE_LOG_TIME_TEXT = 32      /* bytes of a time as text, with its terminator */
 };
 

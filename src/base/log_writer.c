@@ -16,6 +16,8 @@
 #include "log_line.h"
 #include "vigie/thread.h"
 
+enum { STOP_TURNS = 10 /* times VIGIE_LOG_STOP_SECONDS, while the writer waits for its CPU */ };
+
 /* A ring of bytes with one thread that fills it and one, the writer, that empties it. Whole lines only. */
 struct ring {
 	struct ring *next;
@@ -30,6 +32,7 @@ static struct ring *rings;               /* the writer's */
 static atomic_bool running;
 static atomic_bool stopping;
 static atomic_bool sleeping;
+static atomic_bool writing; /* the writer is, or waits until it may */
 static atomic_uint_fast64_t lost;
 static uint_fast64_t told; /* of those lost, those that the log itself told of; the writer's */
 static bool broken;        /* a line may have been cut by the last write; the writer's */
@@ -102,8 +105,8 @@ bool log_writer_put(const char *lines, size_t length)
 	return true;
 }
 
-/* Writes all; false when standard output is gone. Waits where it is full. */
-static bool write_all(struct iovec *parts, int count)
+/* As write_all does, which says that it is about to. */
+static bool write_parts(struct iovec *parts, int count)
 {
 	while (count > 0) {
 		ssize_t wrote = writev(STDOUT_FILENO, parts, count);
@@ -129,6 +132,17 @@ static bool write_all(struct iovec *parts, int count)
 		}
 	}
 	return true;
+}
+
+/* Writes all; false when standard output is gone. Waits where it is full. */
+static bool write_all(struct iovec *parts, int count)
+{
+	bool good;
+
+	atomic_store(&writing, true);
+	good = write_parts(parts, count);
+	atomic_store(&writing, false);
+	return good;
 }
 
 static size_t count_lines(const struct iovec *parts, int count)
@@ -197,6 +211,7 @@ static bool empty_rings(void)
 	return any;
 }
 
+/* Tells of lines that were lost, once others are written again: what may be cut must end first. */
 static void tell_lost(void)
 {
 	uint_fast64_t now = atomic_load(&lost);
@@ -204,13 +219,14 @@ static void tell_lost(void)
 	char text[128];
 	char line[VIGIE_LOG_LINE_MAX];
 
-	if (now == told)
+	if (broken || now == told)
 		return;
 	snprintf(text, sizeof(text), "%llu log lines were lost: standard output is full or too slow",
 		 (unsigned long long)(now - told));
 	part.iov_base = line;
 	part.iov_len = log_line(line, VIGIE_LOG_WARNING, NULL, text);
-	if (write_all(&part, 1))
+	broken = !write_all(&part, 1);
+	if (!broken)
 		told = now;
 }
 
@@ -256,18 +272,31 @@ fail:
 	return VIGIE_EIO;
 }
 
+/* Whether the writer has ended. It is nice, so on a busy machine it may have to wait for its CPU; it is not
+ * waited for where it hangs in a write that nobody reads. */
+static bool await_end(void)
+{
+	for (int turns = 0; turns < STOP_TURNS; turns++) {
+		struct timespec until;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += VIGIE_LOG_STOP_SECONDS;
+		if (pthread_timedjoin_np(thread, NULL, &until) == 0)
+			return true;
+		if (atomic_load(&writing))
+			return false;
+	}
+	return false;
+}
+
 void vigie_log_stop(void)
 {
-	struct timespec until;
-
 	if (!atomic_exchange(&running, false))
 		return;
 	atomic_store(&stopping, true);
 	notify();
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += VIGIE_LOG_STOP_SECONDS;
-	if (pthread_timedjoin_np(thread, NULL, &until))
-		return; /* it hangs in a write that nobody reads; the process ends all the same */
+	if (!await_end())
+		return; /* the process ends all the same */
 	while (rings) {
 		struct ring *next = rings->next;
 

@@ -27,8 +27,27 @@ def wait_for(condition, what: str, patience: float = PATIENCE, pause: float = 0.
         time.sleep(pause)
 
 
+def eventually(ask, expected) -> None:
+    """Waits until whoever is asked has heard of what the API was told; the answer must then be this one."""
+    last = None
+
+    def as_expected() -> bool:
+        nonlocal last
+        last = ask()
+        return last == expected
+    try:
+        wait_for(as_expected, "the answer")
+    except AssertionError:
+        assert last == expected
+        raise
+
+
+_given: set[int] = set()
+
+
 def free_ports(count: int) -> list[int]:
-    """Different numbers that neither UDP nor TCP uses on any local address."""
+    """Numbers that neither UDP nor TCP uses on any local address, and that no call has returned before: whoever was given
+    one may not have bound it yet."""
     held: list[socket.socket] = []
     ports: list[int] = []
     try:
@@ -37,15 +56,36 @@ def free_ports(count: int) -> list[int]:
             udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
             held += [tcp, udp]
             tcp.bind(("::", 0))
+            port = tcp.getsockname()[1]
             try:
-                udp.bind(("::", tcp.getsockname()[1]))
+                udp.bind(("::", port))
             except OSError:
                 continue
-            ports.append(tcp.getsockname()[1])
+            if port not in _given:
+                _given.add(port)
+                ports.append(port)
     finally:
         for one in held:
             one.close()
     return ports
+
+
+def takes_connections(port: int) -> bool:
+    """Whether somebody does at a port of 127.0.0.1."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def listens(port: int) -> bool:
+    """Whether a DNS server does at a port of 127.0.0.1: it may take connections before it takes datagrams."""
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.connect(("127.0.0.1", port))
+        client.send(b"")
+        try:
+            client.send(b"")  # says what became of the first one
+        except ConnectionRefusedError:
+            return False
+    return takes_connections(port)
 
 
 def _die_with_parent() -> None:

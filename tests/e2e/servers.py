@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import dns.exception
 import dns.message
 import dns.query
 
@@ -103,7 +104,7 @@ class Server:
             return False
         try:
             return bool(self.ask("dns-version.cluster.local", "TXT", tcp=True))
-        except OSError:
+        except (OSError, dns.exception.Timeout):
             return False
 
     def http(self, port: int, path: str) -> int:
@@ -208,7 +209,7 @@ class Upstream:
             self.process.check()
             try:
                 return bool(dns.query.tcp(query, "127.0.0.1", port=self.port, timeout=1).answer)
-            except OSError:
+            except (OSError, dns.exception.Timeout):
                 return False
         wait_for(answers, "the upstream to answer")
         return self

@@ -10,12 +10,13 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
+import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
 import pytest
 
-from processes import Process, free_ports, wait_for
+from processes import Process, free_ports, takes_connections, wait_for
 from servers import VIGIE
 
 DOMAIN = "dns.example.test"
@@ -60,7 +61,8 @@ class Pebble:
 
     def start(self) -> "Pebble":
         self.process.start()
-        wait_for(lambda: "Listening on" in self.process.log(), "Pebble")
+        for port in (self.port, self.management):
+            wait_for(lambda: self.process.check() or takes_connections(port), "Pebble")
         return self
 
     def roots(self) -> str:
@@ -174,7 +176,7 @@ def test_a_certificate_comes(setting):
 
 def test_it_is_renewed(setting):
     """With a third of its life left, without a restart; a reload of the Corefile does not disturb it."""
-    pebble, vigie = setting(validity=30)
+    pebble, vigie = setting(validity=45)
     pebble.start()
     vigie.start()
     roots = pebble.roots()
@@ -187,7 +189,7 @@ def test_it_is_renewed(setting):
     def is_another() -> bool:
         seen.append(vigie.shake_hands(roots))
         return seen[-1] is None or seen[-1]["serialNumber"] != first
-    wait_for(is_another, "another certificate", 60)
+    wait_for(is_another, "another certificate", 90)
     assert None not in seen  # before the first one is out of date
 
 

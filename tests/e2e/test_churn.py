@@ -8,8 +8,7 @@ from questions import A, Question, labels_of
 from servers import corefile
 
 CHANGES = 60  # creations, and as many deletions
-SCHEDULING_MS = 1.5  # the 99th percentile is the second longest of 120 delays; whom of two processes the kernel runs first
-# on two cores, beside an API server, makes about that much of difference in either direction
+SCHEDULING_MS = 1.5  # whom of two processes the kernel runs first on two cores, beside an API server, makes as much
 
 
 def rcode(answer: bytes) -> int:
@@ -49,5 +48,8 @@ def test_changes_are_seen_no_later_than_by_coredns(start_server, api, namespace)
     for place, server in enumerate(servers):
         print(f"{server.kind:8} {2 * CHANGES} changes: p50 {percentile(delays[place], 0.5):.2f} ms, "
               f"p99 {percentile(delays[place], 0.99):.2f} ms after the API call returned")
-    assert percentile(delays[0], 0.99) <= percentile(delays[1], 0.99) + SCHEDULING_MS
+    # Of the same change, and the median: the longest delays are other work on the machine, which hits one of the two.
+    later = percentile([ours - theirs for ours, theirs in zip(*delays)], 0.5)
+    print(f"vigie is later by {later:.2f} ms")
+    assert later <= SCHEDULING_MS
 

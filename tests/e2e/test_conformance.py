@@ -10,7 +10,7 @@ import itertools
 import pytest
 
 from objects import dashed, endpoint, endpoint_slice, port, reverse, service
-from processes import wait_for
+from processes import eventually
 
 ZONE = "cluster.local"
 TRANSPORTS = pytest.mark.parametrize("tcp", [False, True], ids=["udp", "tcp"])
@@ -18,21 +18,6 @@ TRANSPORTS = pytest.mark.parametrize("tcp", [False, True], ids=["udp", "tcp"])
 
 def lines(output: str) -> list[str]:
     return sorted(output.splitlines())
-
-
-def eventually(ask, expected) -> None:
-    """Waits until the server has heard of what the API was told; the answer must then be this one."""
-    last = None
-
-    def as_expected() -> bool:
-        nonlocal last
-        last = ask()
-        return last == expected
-    try:
-        wait_for(as_expected, "the answer", patience=15)
-    except AssertionError:
-        assert last == expected
-        raise
 
 
 _subnets = itertools.count(1)

@@ -2,7 +2,6 @@
 after another. The answers agree but where docs/differences.md says otherwise."""
 import dataclasses
 import re
-import socket
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import dns.rdatatype
 import pytest
 
 from directive_cases import CASES, FILES, WORLD, Case
-from processes import Process, free_ports, wait_for
+from processes import Process, free_ports, listens, wait_for
 from servers import TOP, VIGIE
 
 PATIENCE = 10
@@ -82,12 +81,7 @@ class Server:
 
     def __enter__(self) -> "Server":
         self.process.start()
-
-        def listens() -> bool:
-            self.process.check()
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", self.port)) == 0
-        wait_for(listens, f"{self.process.name} to listen\n{self.process.log()}")
+        wait_for(lambda: self.process.check() or listens(self.port), f"{self.process.name} to listen\n{self.process.log()}")
         return self
 
     def __exit__(self, *_) -> None:

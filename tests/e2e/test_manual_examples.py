@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,16 @@ def said_of(folder: Path, example: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def manuals() -> dict[str, str]:
-    """The manual pages of the directives that CoreDNS is built with, by name."""
-    module = json.loads(subprocess.run(["go", "mod", "download", "-json", "github.com/coredns/coredns"], cwd=MODULE,
-                                       capture_output=True, text=True, check=True).stdout)
-    top = Path(module["Dir"])
+    """The manual pages of the directives that CoreDNS is built with, by name. They are downloaded where only the program was
+    kept; go asks its server once."""
+    for pause in (5, 10, 0):
+        done = subprocess.run(["go", "mod", "download", "-json", "github.com/coredns/coredns"], cwd=MODULE, capture_output=True,
+                              text=True)
+        if done.returncode == 0:
+            break
+        time.sleep(pause)
+    assert done.returncode == 0, done.stdout + done.stderr
+    top = Path(json.loads(done.stdout)["Dir"])
     names = [line.split(":")[1] for line in (top / "plugin.cfg").read_text().splitlines() if re.match(r"\w+:\w+$", line)]
     return {name: (top / "plugin" / name / "README.md").read_text() for name in names
             if (top / "plugin" / name / "README.md").exists()}

@@ -38,7 +38,10 @@ def test_watches_are_in_protobuf(start_server):
 
 def connections(process, port: int) -> int:
     """TCP connections that the program has to a port."""
-    own = {os.readlink(path) for path in Path(f"/proc/{process.pid}/fd").iterdir() if path.is_symlink()}
+    own = set()
+    for path in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the client before us has gone, and it closes its end
+            own.add(os.readlink(path))
     rows = [line.split() for name in ("tcp", "tcp6")
             for line in Path(f"/proc/{process.pid}/net/{name}").read_text().splitlines()[1:]]
     return sum(int(row[2].split(":")[1], 16) == port and f"socket:[{row[9]}]" in own for row in rows)
@@ -73,8 +76,10 @@ def test_the_api_server_is_killed_and_comes_back(start_server, control_plane, ap
     try:
         control_plane.api_server.stop(signal.SIGKILL)
         time.sleep(3)
+        began = time.monotonic()
         control_plane.api_server.start()
         control_plane.wait_until_ready()
+        starting = time.monotonic() - began
         control_plane.api.create(service(namespace, "late"))
         created = time.monotonic()
         wait_for(lambda: vigie.ask(f"late.{namespace}.svc.cluster.local").answer, "the change to be seen")
@@ -87,7 +92,9 @@ def test_the_api_server_is_killed_and_comes_back(start_server, control_plane, ap
             api.raw("GET", "/readyz")  # over the connection that broke, which is replaced
     print(f"\n{asked} queries, {len(bad)} wrong or lost; a change was seen {seen:.2f} s after its API call returned")
     assert asked > 1000 and not bad
-    assert seen < SEEN_SECONDS + 3  # the machine is slow at times; the figure is printed
+    # The machine is slow at times, and who was refused while the server started waits up to twice as long as that was. The
+    # figure is printed.
+    assert seen < SEEN_SECONDS + 3 + 2 * starting
 
 
 def load(api, cluster: Cluster) -> None:

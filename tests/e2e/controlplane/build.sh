@@ -22,12 +22,19 @@ out=$tools/kubernetes-$kubernetes-etcd-$etcd-coredns-$coredns
 mkdir -p "$out" "$tools/helm-$helm"
 
 build() { # module folder, package, program, folder if it is not $out
-	local out=${4:-$out}
+	local out=${4:-$out} try
 	[ -x "$out/$3" ] && return
 	echo "building $3 ($2)" >&2
-	# -p 2: the tests' machines have two cores; CGO off: the programs run anywhere
-	(cd "$here/$1" && CGO_ENABLED=0 go build -p 2 -trimpath -ldflags='-s -w' -o "$out/$3.tmp" "$2") >&2
-	mv "$out/$3.tmp" "$out/$3"
+	# Again when it fails: go does not ask a module's server twice, and keeps what it has. -p 2: the tests' machines have
+	# two cores; CGO off: the programs run anywhere
+	for try in 1 2 3; do
+		if (cd "$here/$1" && CGO_ENABLED=0 go build -p 2 -trimpath -ldflags='-s -w' -o "$out/$3.tmp" "$2") >&2; then
+			mv "$out/$3.tmp" "$out/$3"
+			return
+		fi
+		sleep $((5 * try))
+	done
+	return 1
 }
 
 command -v go >/dev/null || { echo "go is missing: the end-to-end tests build the control plane from source" >&2; exit 1; }

@@ -18,7 +18,7 @@
 #include "vigie/query.h"
 #include "vigie/record.h"
 
-enum { QUESTIONS = 2, TTL = 60 };
+enum { TTL = 60 };
 
 static int server;
 static char resolver[32];
@@ -48,7 +48,9 @@ static void reply(const uint8_t *query, size_t length, bool good)
 
 static void *serve(void *argument)
 {
-	for (int i = 0; i < QUESTIONS; i++) {
+	uint16_t type = 0;
+
+	while (type != VIGIE_TYPE_AAAA) { /* the last one; each may be asked again by an impatient client */
 		uint8_t query[VIGIE_UDP_SIZE_PLAIN];
 		socklen_t size = sizeof(client);
 		ssize_t got = recvfrom(server, query, sizeof(query), 0, (struct sockaddr *)&client, &size);
@@ -56,6 +58,7 @@ static void *serve(void *argument)
 
 		if (got < VIGIE_HEADER_SIZE)
 			break;
+		type = read_u16(query + got - 4);
 		memcpy(forged, query, (size_t)got);
 		forged[1] ^= 1; /* another id */
 		reply(forged, (size_t)got, false);

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <urcu-qsbr.h>
 
+#include "../hash_key.h"
 #include "store.h"
-#include "vigie/hash.h"
 
 static struct vigie_cache *cache;
 static struct vigie_cache_part *part;
@@ -14,7 +14,7 @@ static struct reply reply;
 static int setup(void **state)
 {
 	rcu_register_thread();
-	vigie_hash_init();
+	fix_hash_key();
 	cache = vigie_cache_new(VIGIE_CACHE_BUDGET_MIN);
 	assert_non_null(cache);
 	part = vigie_cache_part_acquire(cache, 1);

@@ -110,7 +110,7 @@ static bool is_even(void *argument, const struct vigie_cached *cached)
 	return cached->hash % 2 == 0;
 }
 
-/* What the main thread and libuv's pool do meanwhile. */
+/* What the main thread and libuv's pool do meanwhile; once at least when something is stored. */
 static void *disturb(void *argument)
 {
 	struct shared *shared = argument;
@@ -125,7 +125,7 @@ static void *disturb(void *argument)
 		rcu_thread_offline();
 		shared->saved += vigie_cache_save(shared->cache, shared->path, &error) == VIGIE_OK;
 		rcu_thread_online();
-	} while (!atomic_load(&shared->ended));
+	} while (!atomic_load(&shared->ended) || shared->flushed == 0);
 	rcu_unregister_thread();
 	return NULL;
 }

@@ -184,10 +184,10 @@ static void test_ports(void **state)
 		for (int i = 0; i < TOGETHER; i++)
 			datagram_drop(&attempts[i]);
 	}
-	/* Each bound is 5 sigma away. */
-	assert_true(fabs(kernels - DRAWS * share) <= 5 * sqrt(DRAWS * 0.25));
-	assert_true(fabs(low - DRAWS * (double)below / (double)ports_count()) <= 5 * sqrt(DRAWS * 0.25));
-	assert_true(DRAWS - distinct < 130 + 5 * 12); /* 4,000 of 61,744: 127 come twice */
+	/* Each bound is 6 sigma away, and more where few come twice: that is Poisson's. */
+	assert_true(fabs(kernels - DRAWS * share) <= 6 * sqrt(DRAWS * 0.25));
+	assert_true(fabs(low - DRAWS * (double)below / (double)ports_count()) <= 6 * sqrt(DRAWS * 0.25));
+	assert_true(DRAWS - distinct < 130 + 7 * 12); /* 4,000 of 61,744: 127 come twice */
 }
 
 /* A reply that nobody has read when its attempt ends, and one that comes later, are not the next one's. */
@@ -202,7 +202,8 @@ static void test_late_replies(void **state)
 		answer(&from, "unread");
 		datagram_drop(&first);
 		next = ask(&second);
-		answer(&from, "late");
+		if (next.sin_port != from.sin_port) /* else chance has drawn it twice */
+			answer(&from, "late");
 		answer(&next, "own");
 		heard = NULL;
 		wait_for_message();

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "../hash_key.h"
 #include "fair.h"
-#include "vigie/hash.h"
 
 enum {
 	WORK = 10000, /* queries that a worker can read in a period; one that it drops counts, too */
@@ -25,7 +25,7 @@ struct clients {
 
 static int setup(void **state)
 {
-	vigie_hash_init();
+	fix_hash_key();
 	return 0;
 }
 
@@ -142,8 +142,8 @@ static void test_limits_end(void **state)
 	assert_int_equal(sum(&clients), 3000);
 }
 
-/* Few are taken for the greedy one: in 2,000 periods some 40 of 20 others have a bucket with it, by chance,
- * and one in 25 runs finds one that has both. More than three have not in ten million. */
+/* Few are taken for the greedy one: in 2,000 periods some 40 of 20 others have a bucket with it, and with one
+ * key of the hash in 25 one of them has both. */
 static void test_sharing_a_bucket(void **state)
 {
 	struct fair fair;
