@@ -83,7 +83,7 @@ struct vigie_forward_options {
 	bool force_tcp;
 	bool doh_get;          /* members by HTTPS are asked by GET, not by POST */
 	uint64_t expire;       /* an idle connection is closed after this */
-	uint64_t max_age;      /* a connection takes no new queries after this */
+	uint64_t max_age;      /* a connection takes no new queries after about this; 0: at any age */
 	uint64_t read_timeout; /* how long the last reply is waited for; at most VIGIE_EXCHANGE_TOTAL_MS */
 	unsigned max_idle;     /* idle connections to one upstream from one worker; 0: no bound */
 	unsigned losses;       /* in a row, that open an upstream's breaker; 0: it never opens */
