@@ -8,11 +8,9 @@ WWW = "www.example.com."
 LOOP = r'^\[ERROR\] plugin/loop: Loop \(.*\) detected for zone "\.", .* Query: "HINFO [0-9a-f]{16}\.[0-9a-f]{16}\."\. .*'
 
 
-def test_a_loop_is_found_and_vigie_stays(start, tmp_path, snapshot):
-    """By a resolv.conf that names the server itself. Cluster names are answered all the while."""
+def test_a_loop_is_found_and_vigie_stays(start, snapshot):
+    """Cluster names are answered all the while."""
     port = free_port()
-    resolv = tmp_path / "resolv.conf"
-    resolv.write_text("nameserver 127.0.0.1\n")
     vigie = start(f".:{port} {{\n loop\n kubernetes cluster.local {{\n snapshot {snapshot}\n }}\n"
                   f" forward . 127.0.0.1:{port}\n}}\n", port=port)
     line = vigie.wait_for_log(LOOP)[0]
@@ -36,6 +34,14 @@ def test_the_resolv_conf_is_named(start, tmp_path):
         assert f"file '{resolv}' names 127.0.0.53" in line
         assert "resolvConf" in line
         assert other.process.poll() is None and not relay.log
+
+
+def test_the_word_is_named_that_leads_back(start):
+    """Not one beside it, of another host or another zone."""
+    port = free_port()
+    vigie = start(f".:{port} {{\n loop\n forward . 127.0.0.1:{port} 192.0.2.53 {{\n policy sequential\n }}\n"
+                  f" forward corp.example 127.0.0.2:{port}\n}}\n", port=port)
+    assert f":3: '127.0.0.1:{port}' of 'forward' leads back here" in vigie.wait_for_log(LOOP)[0]
 
 
 def test_no_loop(start, upstream):
