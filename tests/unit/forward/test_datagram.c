@@ -261,24 +261,21 @@ static void test_source_address(void **state)
 
 static void test_range_of_the_kernel(void **state)
 {
-	uint16_t first = 0;
-	uint16_t last = 0;
+	static const char *const bad[] = {
+		"32767\t60999\n", "1023\t29999\n", "32768\t65536\n", "50000\t40000\n", "32768", "",
+	};
+	struct ports_range range = {.first = 7};
 
-	assert_true(ports_range_read("32768\t60999\n", &first, &last));
-	assert_true(first == 32768 && last == 60999);
-	assert_true(ports_range_read("1024 29999", &first, &last));
+	assert_true(ports_range_read(&range, "32768\t60999\n"));
+	assert_true(range.first == 32768 && range.last == 60999 && !range.node_ports);
+	assert_true(ports_range_read(&range, "1024 29999"));
 	/* With ports that the pool does not have its draws would not be the pool's. */
-	assert_false(ports_range_has_node_ports(first, last));
-	assert_true(ports_range_read("1024\t65535\n", &first, &last));
-	assert_true(first == 1024 && last == 65535 && ports_range_has_node_ports(first, last));
-	assert_true(ports_range_read("1024 29999", &first, &last));
-	assert_false(ports_range_read("32767\t60999\n", &first, &last));
-	assert_false(ports_range_read("1023\t29999\n", &first, &last));
-	assert_false(ports_range_read("32768\t65536\n", &first, &last));
-	assert_false(ports_range_read("50000\t40000\n", &first, &last));
-	assert_false(ports_range_read("32768", &first, &last));
-	assert_false(ports_range_read("", &first, &last));
-	assert_true(first == 1024 && last == 29999);
+	assert_true(range.first == 1024 && range.last == 29999 && !range.node_ports);
+	assert_true(ports_range_read(&range, "1024\t65535\n"));
+	assert_true(range.first == 1024 && range.last == 65535 && range.node_ports);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(ports_range_read(&range, bad[i]));
+	assert_true(range.first == 1024 && range.last == 65535);
 }
 
 int main(void)
