@@ -174,8 +174,10 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	vigie_cached_write(cached, request->answer, cache->keep_ttl ? 0 : (uint32_t)age, 0, UINT32_MAX);
 	cache_drop_unasked_ad(query, request->answer);
 	if (kind == VIGIE_CACHED_FAILURE) {
+		const char *why = vigie_cached_why(cached);
+
 		request->trouble = "cached failure of the upstream";
-		vigie_answer_explain(request->answer, VIGIE_EDE_CACHED_ERROR, request->trouble);
+		vigie_answer_explain(request->answer, VIGIE_EDE_CACHED_ERROR, *why ? why : request->trouble);
 	} else if (cache->prefetch.amount > 0) {
 		cache_prefetch(cache, request, cached);
 	}

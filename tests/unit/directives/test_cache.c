@@ -341,6 +341,7 @@ static void test_failures(void **state)
 		assert_int_equal(ask("a.org."), VIGIE_RCODE_SERVFAIL);
 		assert_true(from_cache);
 		assert_int_equal(question.answer.ede, VIGIE_EDE_CACHED_ERROR);
+		assert_string_equal(question.answer.ede_text, "it failed");
 		worker.now_ms++;
 		ask("a.org.");
 		assert_false(from_cache);
