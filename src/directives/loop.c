@@ -16,10 +16,11 @@
 
 enum {
 	TYPE_HINFO = 13,
-	FIRST_MS = 100,    /* workers that are not up yet find the probe in their socket */
-	WAIT_MS = 2000,    /* so long a probe may take to come back */
-	TRIES = 15,        /* while a probe does not even arrive once: CoreDNS tries for 30 seconds, too */
-	AGAIN_MS = 30000,  /* how often it is looked whether a loop has ended */
+	FIRST_MS = 100,  /* workers that are not up yet find the probe in their socket */
+	WAIT_MS = 2000,  /* so long a probe may take to come back */
+	TRIES = 15,      /* while a probe does not even arrive once: CoreDNS tries for 30 seconds, too */
+	AGAIN_MS = 2000, /* until it is looked whether a loop has ended: twice as long each time */
+	AGAIN_MAX_MS = 30000,
 	SEEN_IN_A_LOOP = 2 /* once from ourselves, and once more by a way round */
 };
 
@@ -28,6 +29,7 @@ struct probe {
 	uv_timer_t timer;
 	struct loop *loop;
 	unsigned tries;
+	uint64_t again_ms; /* until the next look at a loop */
 };
 
 struct loop {
@@ -242,13 +244,16 @@ static void on_timer(uv_timer_t *timer)
 	unsigned seen = atomic_load(&loop->seen);
 
 	if (seen >= SEEN_IN_A_LOOP) {
-		if (!was_looping)
+		if (!was_looping) {
 			report(loop);
+			probe->again_ms = AGAIN_MS;
+		}
 		atomic_store(&loop->looping, true);
 		atomic_store(&loop->seen, 0);
 		atomic_store(&loop->name, NULL);
 		probe->tries = 0;
-		uv_timer_start(timer, on_timer, AGAIN_MS, 0);
+		uv_timer_start(timer, on_timer, probe->again_ms, 0);
+		probe->again_ms = probe->again_ms < AGAIN_MAX_MS / 2 ? 2 * probe->again_ms : AGAIN_MAX_MS;
 		return;
 	}
 	if (seen > 0 || probe->tries++ >= TRIES) {
