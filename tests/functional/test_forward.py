@@ -81,6 +81,15 @@ def test_negative_answers_pass(serve, upstream):
     assert reply.rcode() == dns.rcode.NOERROR and reply.authority and not reply.answer
 
 
+@pytest.mark.parametrize("kind", ["AXFR", "IXFR"])
+def test_transfers_stay_here(serve, upstream, kind):
+    vigie = serve(upstream)
+    query = dns.message.make_query("example.com.", "A")
+    query.question[0].rdtype = dns.rdatatype.from_text(kind)
+    assert vigie.exchange_wire(query.to_wire(), tcp=True)[3] & 15 == dns.rcode.REFUSED
+    assert not upstream.log
+
+
 def test_edns_ends_at_each_hop(serve, upstream):
     upstream.answers[NAME, "A"] = GOOD
     vigie = serve(upstream)
