@@ -115,6 +115,8 @@ static void stop(void *instance)
 	cache_persist_stop(cache);
 	free(cache->counters);
 	cache->counters = NULL;
+	free(cache->reason);
+	cache->reason = NULL;
 	if (cache->part)
 		vigie_cache_part_release(cache->store, cache->part);
 	cache->part = NULL;
@@ -222,7 +224,7 @@ static uint32_t bound(const struct cache *cache, struct vigie_answer *answer,
 
 static void answered(void *instance, struct vigie_request *request)
 {
-	const struct cache *cache = instance;
+	struct cache *cache = instance;
 	struct vigie_answer *answer = request->answer;
 	struct vigie_cache_reply reply;
 	uint32_t lifetime;
