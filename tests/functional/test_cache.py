@@ -392,6 +392,7 @@ def test_capacity(start, upstream):
     ("{\n denial many\n }", "'many' is not a number"),
     ("{\n disable everything\n }", "'disable' takes success or denial, not 'everything'"),
     ("{\n servfail 6m\n }", "'6m': failures may be cached for at most 5 minutes"),
+    ("-5", "'-5' is not a number from 1 to 604800"),
     ("{\n keepttl yes\n }", "'yes' is one argument too many for 'keepttl'"),
     ("{\n prefetch\n }", "'prefetch' needs at least 1 argument, not 0"),
     ("{\n prefetch 1 1m 10\n }", "'10' is not a percentage from 10% to 90%"),
