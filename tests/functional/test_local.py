@@ -128,6 +128,15 @@ def test_cluster_and_stub_names_never_reach_the_default_upstream(start, snapshot
         assert not any(name.endswith("corp.example.") for name in asked) and len(stub.log) > 100
 
 
+def test_reverse_names_of_others_are_asked_for(start, snapshot, upstream):
+    """Where `kubernetes` names all reverse zones, as in kubeadm's Corefile, they are not the cluster's alone."""
+    name = "8.8.8.8.in-addr.arpa."
+    upstream.answers[name, "PTR"] = Reply(f"{name} 60 IN PTR dns.example.")
+    vigie = start(f".:PORT {{\n kubernetes cluster.local in-addr.arpa ip6.arpa {{\n snapshot {snapshot}\n"
+                  f" fallthrough in-addr.arpa ip6.arpa\n }}\n forward . {upstream.text}\n}}\n")
+    assert vigie.ask(name, "PTR").answer
+
+
 def test_the_next_upstream_is_not_for_them_either(start, upstream):
     """`next` goes on to other upstreams, but not with names that are not for them."""
     with Upstream() as first:

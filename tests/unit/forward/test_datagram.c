@@ -259,6 +259,29 @@ static void test_source_address(void **state)
 	source->sin_family = AF_UNSPEC;
 }
 
+/* RFC 9715 section 3.1: who forges ICMP does not make the kernel send fragments. */
+static void test_no_path_mtu_is_learned(void **state)
+{
+	struct attempt attempt;
+	struct sockaddr_in from = ask(&attempt);
+	unsigned found = 0;
+
+	for (int fd = 0; fd < 1024; fd++) {
+		struct sockaddr_in own = {0};
+		socklen_t length = sizeof(own);
+		int discover = -1;
+
+		if (getsockname(fd, (struct sockaddr *)&own, &length) || own.sin_port != from.sin_port)
+			continue;
+		length = sizeof(discover);
+		assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, &length), 0);
+		assert_int_equal(discover, IP_PMTUDISC_OMIT);
+		found++;
+	}
+	assert_int_equal(found, 1);
+	datagram_drop(&attempt);
+}
+
 static void test_range_of_the_kernel(void **state)
 {
 	static const char *const bad[] = {
@@ -287,6 +310,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_flooded_socket, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_foreign_datagrams, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_source_address, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_path_mtu_is_learned, set_up, tear_down),
 		cmocka_unit_test(test_range_of_the_kernel),
 	};
 
