@@ -8,6 +8,7 @@ import dns.name
 import dns.rcode
 import pytest
 
+from metrics_page import Page
 from scripted_upstream import Reply, Upstream
 from vigie_process import free_port, records, refused_configuration
 
@@ -56,6 +57,14 @@ def test_localhost_prefix(start, upstream):
     assert not on.ask(name, "MX").answer and not upstream.log
     assert off.ask("localhost.example.com.").rcode() == dns.rcode.NXDOMAIN
     assert upstream.asked("localhost.example.com.")
+
+
+def test_names_below_localhost_are_counted(start):
+    http = free_port()
+    vigie = start(f".:PORT {{\n local\n prometheus 127.0.0.1:{http}\n}}\n")
+    for name in ("localhost.", "a.localhost.", "b.a.localhost.", "localhost.example.com.", "x.invalid.", "a.notlocalhost."):
+        vigie.ask(name)
+    assert Page(f"127.0.0.1:{http}").value("coredns_local_localhost_requests_total") == 3
 
 
 def test_private_use(start, upstream):
