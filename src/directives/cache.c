@@ -125,12 +125,6 @@ static void stop(void *instance)
 	cache->store = NULL;
 }
 
-void cache_drop_unasked_ad(const struct vigie_query *query, struct vigie_answer *answer)
-{
-	if (!query->edns_do && !(query->flags & VIGIE_FLAG_AD))
-		answer->flags &= (uint16_t)~VIGIE_FLAG_AD;
-}
-
 /* An answer that depends on EDNS options is for nobody else (`rewrite edns0`). */
 static bool is_for(const struct cache *cache, const struct vigie_query *query)
 {
@@ -174,7 +168,6 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	vigie_request_note(request, "cache", "hit, %u of %u s left",
 			   vigie_cached_lifetime(cached) - (uint32_t)age, vigie_cached_lifetime(cached));
 	vigie_cached_write(cached, request->answer, cache->keep_ttl ? 0 : (uint32_t)age, 0, UINT32_MAX);
-	cache_drop_unasked_ad(query, request->answer);
 	if (kind == VIGIE_CACHED_FAILURE) {
 		const char *why = vigie_cached_why(cached);
 
@@ -244,7 +237,6 @@ static void answered(void *instance, struct vigie_request *request)
 	if (!(reply.kind != VIGIE_CACHED_ANSWER && cache_keep_older(cache, request, &reply, lifetime)) &&
 	    lifetime > 0)
 		vigie_cache_put(cache->store, cache->part, answer, &reply, lifetime, request->worker->now_ms);
-	cache_drop_unasked_ad(request->query, answer);
 }
 
 const struct vigie_directive vigie_directive_cache = {

@@ -121,9 +121,6 @@ void cache_prefetch(const struct cache *cache, struct vigie_request *request,
 enum vigie_status cache_persist_start(struct cache *cache, struct vigie_error *error);
 void cache_persist_stop(struct cache *cache);
 
-/* AD is for those who asked for it (RFC 6840 section 5.8). */
-void cache_drop_unasked_ad(const struct vigie_query *query, struct vigie_answer *answer);
-
 struct json_t;
 bool cache_control(void *instance, const char *const *words, struct json_t *reply, size_t *turn);
 

@@ -40,7 +40,6 @@ static enum vigie_verdict give_stale(const struct cache *cache, struct vigie_req
 				   vigie_cached_lifetime(cached),
 			   vigie_cached_lifetime(cached));
 	vigie_cached_write(cached, request->answer, UINT32_MAX, ttl, ttl);
-	cache_drop_unasked_ad(request->query, request->answer);
 	vigie_answer_explain(request->answer,
 			     vigie_cached_rcode(cached) == VIGIE_RCODE_NXDOMAIN ? VIGIE_EDE_STALE_NXDOMAIN
 										: VIGIE_EDE_STALE,
@@ -55,7 +54,6 @@ static enum vigie_verdict give_fresh(const struct cache *cache, struct vigie_req
 
 	vigie_request_note(request, "cache", "refreshed just now");
 	vigie_cached_write(cached, request->answer, cache->keep_ttl ? 0 : (uint32_t)age, 0, UINT32_MAX);
-	cache_drop_unasked_ad(request->query, request->answer);
 	return VIGIE_ANSWERED;
 }
 
