@@ -222,9 +222,10 @@ struct vigie_asker {
 	bool patient;                  /* waits for the exchange's end, not just VIGIE_CLIENT_WAIT_MS */
 };
 
-/* Asks the group `query`'s question; only its name, type, DO and CD go upstream. `done` is called once,
- * later, from the loop. When the question cannot be asked, `done` is not called and `outcome` says why:
- * VIGIE_EIO (no upstream is up), VIGIE_ENOSPC (a bound), VIGIE_ENOMEM. */
+/* Asks the group `query`'s question; only its name, type, RD, DO and CD go upstream, and its EDNS options
+ * when it says so (`forward_options`). `done` is called once, later, from the loop. When the question cannot
+ * be asked, `done` is not called and `outcome` says why, until the next question: VIGIE_EIO (no upstream is
+ * up), VIGIE_ENOSPC (a bound), VIGIE_ENOMEM. */
 enum vigie_status vigie_exchange_start(struct vigie_exchanger *exchanger, struct vigie_upstreams *group,
 				       const struct vigie_query *query, const struct vigie_asker *asker,
 				       vigie_exchange_done *done, void *argument,
