@@ -142,6 +142,16 @@ void vigie_answer_rotate(struct vigie_answer *answer, uint32_t seed);
 enum vigie_status vigie_answer_name(const struct vigie_answer *answer, uint16_t offset,
 				    struct vigie_name *name);
 
+/* The flags as the client sees them: AD is for those who asked for it (RFC 6840 section 5.8). */
+static inline uint16_t vigie_answer_flags(const struct vigie_answer *answer)
+{
+	const struct vigie_query *query = answer->query;
+
+	if ((answer->flags & VIGIE_FLAG_AD) && !query->edns_do && !(query->flags & VIGIE_FLAG_AD))
+		return (uint16_t)(answer->flags & ~VIGIE_FLAG_AD);
+	return answer->flags;
+}
+
 /* Says why the answer is as it is. `text` is borrowed until the end, or NULL. */
 static inline void vigie_answer_explain(struct vigie_answer *answer, enum vigie_ede code, const char *text)
 {

@@ -109,6 +109,10 @@ uint64_t vigie_cached_age_ms(const struct vigie_cached *cached, uint64_t now_ms)
 uint32_t vigie_cached_lifetime(const struct vigie_cached *cached); /* seconds */
 uint16_t vigie_cached_rcode(const struct vigie_cached *cached);
 
+/* Why a failure is one: the first 128 bytes of the text that explained it (vigie_answer_explain) when it was
+ * stored. "" when it had none, and for other kinds. */
+const char *vigie_cached_why(const struct vigie_cached *cached);
+
 /* Writes what is held as the answer to the query for which it was found, cut by whole RRs where it does not
  * fit. `age` seconds are taken off each TTL, down to `least`; `most` bounds it from above. */
 void vigie_cached_write(const struct vigie_cached *cached, struct vigie_answer *answer, uint32_t age,

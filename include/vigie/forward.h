@@ -83,7 +83,7 @@ struct vigie_forward_options {
 	bool force_tcp;
 	bool doh_get;          /* members by HTTPS are asked by GET, not by POST */
 	uint64_t expire;       /* an idle connection is closed after this */
-	uint64_t max_age;      /* a connection takes no new queries after this */
+	uint64_t max_age;      /* a connection takes no new queries after about this; 0: at any age */
 	uint64_t read_timeout; /* how long the last reply is waited for; at most VIGIE_EXCHANGE_TOTAL_MS */
 	unsigned max_idle;     /* idle connections to one upstream from one worker; 0: no bound */
 	unsigned losses;       /* in a row, that open an upstream's breaker; 0: it never opens */
@@ -222,9 +222,10 @@ struct vigie_asker {
 	bool patient;                  /* waits for the exchange's end, not just VIGIE_CLIENT_WAIT_MS */
 };
 
-/* Asks the group `query`'s question; only its name, type, DO and CD go upstream. `done` is called once,
- * later, from the loop. When the question cannot be asked, `done` is not called and `outcome` says why:
- * VIGIE_EIO (no upstream is up), VIGIE_ENOSPC (a bound), VIGIE_ENOMEM. */
+/* Asks the group `query`'s question; only its name, type, RD, DO and CD go upstream, and its EDNS options
+ * when it says so (`forward_options`). `done` is called once, later, from the loop. When the question cannot
+ * be asked, `done` is not called and `outcome` says why, until the next question: VIGIE_EIO (no upstream is
+ * up), VIGIE_ENOSPC (a bound), VIGIE_ENOMEM. */
 enum vigie_status vigie_exchange_start(struct vigie_exchanger *exchanger, struct vigie_upstreams *group,
 				       const struct vigie_query *query, const struct vigie_asker *asker,
 				       vigie_exchange_done *done, void *argument,

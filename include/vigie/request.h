@@ -219,13 +219,16 @@ static inline void vigie_worker_defer(struct vigie_worker *worker, struct vigie_
 	worker->deferred = deferred;
 }
 
-/* Makes the answer an error without records. `trouble` as in struct vigie_request. */
+/* Makes the answer an error without records. `trouble` as in struct vigie_request; of a SERVFAIL it is the
+ * Extended DNS Error, too. */
 static inline enum vigie_verdict vigie_request_fail(struct vigie_request *request, uint16_t rcode,
 						    const char *trouble)
 {
 	vigie_answer_reset(request->answer);
 	request->answer->rcode = rcode;
 	request->trouble = trouble;
+	if (trouble && rcode == VIGIE_RCODE_SERVFAIL)
+		vigie_answer_explain(request->answer, VIGIE_EDE_OTHER, trouble);
 	return VIGIE_ANSWERED;
 }
 

@@ -52,6 +52,13 @@ uint16_t vigie_cached_rcode(const struct vigie_cached *cached)
 	return cached->rcode;
 }
 
+const char *vigie_cached_why(const struct vigie_cached *cached)
+{
+	return cached->kind == VIGIE_CACHED_FAILURE
+		       ? (const char *)vigie_cached_name(cached) + cached->name_length
+		       : "";
+}
+
 static uint16_t ttl_offset(const struct vigie_cached *cached, unsigned record)
 {
 	uint16_t offset;

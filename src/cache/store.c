@@ -84,12 +84,20 @@ const struct vigie_cached *vigie_cache_find(struct vigie_cache *cache, const str
 	return cached;
 }
 
+/* Bytes of the text that says why a failure is one, without its terminator. */
+static size_t why_length(const struct vigie_answer *answer)
+{
+	return answer->ede_text ? strnlen(answer->ede_text, WHY_MAX) : 0;
+}
+
 static size_t entry_size(const struct vigie_answer *answer, const struct vigie_cache_reply *reply)
 {
 	size_t question = VIGIE_HEADER_SIZE + vigie_query_question_length(answer->query);
 	size_t size = offsetof(struct vigie_cached, bytes) + 2U * reply->count + (answer->length - question) +
 		      answer->query->name.length;
 
+	if (reply->kind == VIGIE_CACHED_FAILURE)
+		size += why_length(answer) + 1;
 	return (size + ENTRY_ALIGN - 1) & ~(size_t)(ENTRY_ALIGN - 1);
 }
 
@@ -117,7 +125,16 @@ static void write_entry(struct vigie_cached *cached, struct vigie_cache_part *pa
 		at += sizeof(offset);
 	}
 	memcpy(at, answer->buffer + question, cached->length);
-	memcpy(at + cached->length, key->name, key->name_length);
+	at += cached->length;
+	memcpy(at, key->name, key->name_length);
+	at += key->name_length;
+	if (reply->kind == VIGIE_CACHED_FAILURE) {
+		size_t length = why_length(answer);
+
+		if (length > 0)
+			memcpy(at, answer->ede_text, length);
+		at[length] = 0;
+	}
 }
 
 /* The shard is locked. */

@@ -22,7 +22,8 @@ enum {
 	SHARD_SEGMENTS_MANY = 256, /* fewer than twice as many: its index is copied at once when it grows */
 	ENTRY_ALIGN = 8,
 	FREQUENCY_MAX = 3, /* S3-FIFO's two bits: written at most so often while an entry is in its queue */
-	KEY_MAX = 8 + 5 + VIGIE_NAME_MAX
+	KEY_MAX = 8 + 5 + VIGIE_NAME_MAX,
+	WHY_MAX = 128 /* bytes kept of what says why a failure is one */
 };
 
 /* Positive and negative answers have queues of their own, so that neither pushes the other out at will. */
@@ -78,7 +79,7 @@ struct vigie_cached {
 	uint8_t name_length;
 	bool dead; /* the writer's: unlinked already */
 	/* Offsets of the TTLs behind the question (uint16_t, one for each record), the records, the folded
-	 * name. */
+	 * name; of a failure, why it is one, with a terminator. */
 	uint8_t bytes[] __attribute__((aligned(2)));
 };
 

@@ -115,18 +115,14 @@ static void stop(void *instance)
 	cache_persist_stop(cache);
 	free(cache->counters);
 	cache->counters = NULL;
+	free(cache->reason);
+	cache->reason = NULL;
 	if (cache->part)
 		vigie_cache_part_release(cache->store, cache->part);
 	cache->part = NULL;
 	if (cache->store)
 		vigie_cache_release(cache->store);
 	cache->store = NULL;
-}
-
-void cache_drop_unasked_ad(const struct vigie_query *query, struct vigie_answer *answer)
-{
-	if (!query->edns_do && !(query->flags & VIGIE_FLAG_AD))
-		answer->flags &= (uint16_t)~VIGIE_FLAG_AD;
 }
 
 /* An answer that depends on EDNS options is for nobody else (`rewrite edns0`). */
@@ -172,10 +168,11 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	vigie_request_note(request, "cache", "hit, %u of %u s left",
 			   vigie_cached_lifetime(cached) - (uint32_t)age, vigie_cached_lifetime(cached));
 	vigie_cached_write(cached, request->answer, cache->keep_ttl ? 0 : (uint32_t)age, 0, UINT32_MAX);
-	cache_drop_unasked_ad(query, request->answer);
 	if (kind == VIGIE_CACHED_FAILURE) {
+		const char *why = vigie_cached_why(cached);
+
 		request->trouble = "cached failure of the upstream";
-		vigie_answer_explain(request->answer, VIGIE_EDE_CACHED_ERROR, request->trouble);
+		vigie_answer_explain(request->answer, VIGIE_EDE_CACHED_ERROR, *why ? why : request->trouble);
 	} else if (cache->prefetch.amount > 0) {
 		cache_prefetch(cache, request, cached);
 	}
@@ -220,7 +217,7 @@ static uint32_t bound(const struct cache *cache, struct vigie_answer *answer,
 
 static void answered(void *instance, struct vigie_request *request)
 {
-	const struct cache *cache = instance;
+	struct cache *cache = instance;
 	struct vigie_answer *answer = request->answer;
 	struct vigie_cache_reply reply;
 	uint32_t lifetime;
@@ -240,7 +237,6 @@ static void answered(void *instance, struct vigie_request *request)
 	if (!(reply.kind != VIGIE_CACHED_ANSWER && cache_keep_older(cache, request, &reply, lifetime)) &&
 	    lifetime > 0)
 		vigie_cache_put(cache->store, cache->part, answer, &reply, lifetime, request->worker->now_ms);
-	cache_drop_unasked_ad(request->query, answer);
 }
 
 const struct vigie_directive vigie_directive_cache = {

@@ -2,6 +2,8 @@
 #ifndef VIGIE_DIRECTIVES_CACHE_H
 #define VIGIE_DIRECTIVES_CACHE_H
 
+#include <urcu-qsbr.h>
+
 #include "vigie/cache.h"
 #include "vigie/directive.h"
 #include "zones.h"
@@ -19,9 +21,14 @@ struct cache_counters {
 	uint64_t misses;
 	uint64_t stale;
 	uint64_t prefetches;
-	uint64_t failed;  /* refreshes */
-	char reason[128]; /* why the last refresh failed, for those who get what is stale instead */
+	uint64_t failed; /* refreshes */
 } __attribute__((aligned(64)));
+
+/* Why a refresh failed; never changed once it is published. */
+struct cache_reason {
+	struct rcu_head rcu;
+	char text[128];
+};
 
 /* `serve_stale` (RFC 8767). */
 struct cache_stale {
@@ -59,6 +66,9 @@ struct cache {
 	uint64_t id; /* of the part of the store: what the answers depend on */
 	struct vigie_cache *store;
 	struct vigie_cache_part *part;
+	/* Of the last refresh that failed, by RCU: for those who get what is stale instead. NULL: none did.
+	 */
+	struct cache_reason *reason;
 	struct cache_counters *counters; /* one for each worker */
 	unsigned workers;
 	struct cache_saver *saver; /* `persist`, for the whole process; the last instance holds it */
@@ -96,7 +106,7 @@ enum vigie_verdict cache_serve_stale(const struct cache *cache, struct vigie_req
 
 /* A failure, or with prefer_positive a denial, does not take the place of a good answer that may still be
  * given: then true, and it is not tried again for a while. `lifetime` is in seconds. */
-bool cache_keep_older(const struct cache *cache, struct vigie_request *request,
+bool cache_keep_older(struct cache *cache, struct vigie_request *request,
 		      const struct vigie_cache_reply *reply, uint32_t lifetime);
 
 /* A refresh ended without anybody being asked (`max_concurrent`, `acl`…): another one may follow soon. */
@@ -110,9 +120,6 @@ void cache_prefetch(const struct cache *cache, struct vigie_request *request,
  * the same file goes on. */
 enum vigie_status cache_persist_start(struct cache *cache, struct vigie_error *error);
 void cache_persist_stop(struct cache *cache);
-
-/* AD is for those who asked for it (RFC 6840 section 5.8). */
-void cache_drop_unasked_ad(const struct vigie_query *query, struct vigie_answer *answer);
 
 struct json_t;
 bool cache_control(void *instance, const char *const *words, struct json_t *reply, size_t *turn);

@@ -291,6 +291,12 @@ static enum vigie_status read_option(struct reader *reader, const struct vigie_s
 	return vigie_option_unknown(reader->directive, option, reader->error);
 }
 
+static bool is_number(const char *text)
+{
+	text += *text == '-';
+	return text[strspn(text, "0123456789")] == '\0';
+}
+
 enum vigie_status cache_read_options(struct vigie_block *block, struct cache *cache,
 				     struct vigie_error *error)
 {
@@ -307,8 +313,8 @@ enum vigie_status cache_read_options(struct vigie_block *block, struct cache *ca
 	cache->stale = (struct cache_stale){.window_ms = CACHE_STALE_UNASKED_S * 1000U,
 					    .timeout_ms = CACHE_STALE_WAIT_MS,
 					    .ttl = CACHE_STALE_TTL};
-	/* A first word that is a number is the TTL: no zone looks like that. */
-	if (count > 0 && words[0].text[strspn(words[0].text, "0123456789")] == '\0') {
+	/* A first word that is a number is the TTL, one below zero a mistake: no zone looks like that. */
+	if (count > 0 && is_number(words[0].text)) {
 		status = read_number(&reader, &words[0], 1, CACHE_TTL_MAX, &cache->success.most);
 		cache->denial.most = cache->success.most;
 		words++;

@@ -1,5 +1,7 @@
 /* Answers whose lifetime is over, or about to be: `serve_stale` and `prefetch`. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cache.h"
 #include "vigie/trace.h"
@@ -17,23 +19,31 @@ bool cache_may_be_stale(const struct cache *cache, const struct vigie_cached *ca
 	       vigie_cached_age_ms(cached, now_ms) < lifetime_ms + cache->stale.window_ms;
 }
 
+/* Why there is nothing newer; NULL while nobody knows. */
+static const char *why_stale(const struct cache *cache, const struct vigie_cached *cached)
+{
+	const struct cache_reason *reason = rcu_dereference(cache->reason);
+
+	if (vigie_cached_failures(cached) > 0 || vigie_cache_part_silent(cache->part))
+		return reason ? reason->text : NULL;
+	return cache->stale.immediate ? NULL : "no reply in time";
+}
+
 static enum vigie_verdict give_stale(const struct cache *cache, struct vigie_request *request,
 				     const struct vigie_cached *cached)
 {
-	struct cache_counters *counters = counters_of(cache, request);
 	uint32_t ttl = cache->stale.ttl;
 
-	counters->stale++;
+	counters_of(cache, request)->stale++;
 	vigie_request_note(request, "cache", "stale, %u s over its lifetime of %u s",
 			   (uint32_t)(vigie_cached_age_ms(cached, request->worker->now_ms) / 1000) -
 				   vigie_cached_lifetime(cached),
 			   vigie_cached_lifetime(cached));
 	vigie_cached_write(cached, request->answer, UINT32_MAX, ttl, ttl);
-	cache_drop_unasked_ad(request->query, request->answer);
 	vigie_answer_explain(request->answer,
 			     vigie_cached_rcode(cached) == VIGIE_RCODE_NXDOMAIN ? VIGIE_EDE_STALE_NXDOMAIN
 										: VIGIE_EDE_STALE,
-			     counters->reason[0] ? counters->reason : NULL);
+			     why_stale(cache, cached));
 	return VIGIE_ANSWERED;
 }
 
@@ -44,7 +54,6 @@ static enum vigie_verdict give_fresh(const struct cache *cache, struct vigie_req
 
 	vigie_request_note(request, "cache", "refreshed just now");
 	vigie_cached_write(cached, request->answer, cache->keep_ttl ? 0 : (uint32_t)age, 0, UINT32_MAX);
-	cache_drop_unasked_ad(request->query, request->answer);
 	return VIGIE_ANSWERED;
 }
 
@@ -127,13 +136,33 @@ void cache_refresh_refused(const struct cache *cache, const struct vigie_request
 		vigie_cached_unclaim(cached, request->worker->now_ms);
 }
 
-bool cache_keep_older(const struct cache *cache, struct vigie_request *request,
+static void on_reason_unread(struct rcu_head *head)
+{
+	free(caa_container_of(head, struct cache_reason, rcu));
+}
+
+static void note_reason(struct cache *cache, const char *why)
+{
+	struct cache_reason *before = rcu_dereference(cache->reason);
+	struct cache_reason *reason;
+
+	if (before && strncmp(before->text, why, sizeof(before->text) - 1) == 0)
+		return;
+	reason = malloc(sizeof(*reason));
+	if (!reason)
+		return;
+	snprintf(reason->text, sizeof(reason->text), "%s", why);
+	before = rcu_xchg_pointer(&cache->reason, reason);
+	if (before)
+		call_rcu(&before->rcu, on_reason_unread);
+}
+
+bool cache_keep_older(struct cache *cache, struct vigie_request *request,
 		      const struct vigie_cache_reply *reply, uint32_t lifetime)
 {
 	uint64_t now_ms = request->worker->now_ms;
 	const struct vigie_cached *cached;
 	const char *why = request->answer->ede_text ? request->answer->ede_text : request->trouble;
-	struct cache_counters *counters = counters_of(cache, request);
 
 	if (reply->kind != VIGIE_CACHED_FAILURE && !cache->stale.prefer_positive)
 		return false;
@@ -141,8 +170,8 @@ bool cache_keep_older(const struct cache *cache, struct vigie_request *request,
 	if (!cached || !cache_may_be_stale(cache, cached, now_ms))
 		return false;
 	if (reply->kind == VIGIE_CACHED_FAILURE) {
-		counters->failed++;
-		snprintf(counters->reason, sizeof(counters->reason), "%s", why ? why : "the upstream failed");
+		counters_of(cache, request)->failed++;
+		note_reason(cache, why ? why : "the upstream failed");
 		vigie_cached_hold(cached, now_ms, hold_ms(cache, cached));
 		return true;
 	}

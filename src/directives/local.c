@@ -3,6 +3,8 @@
 
 #include "directives.h"
 #include "special_use.h"
+#include "tally.h"
+#include "vigie/metrics.h"
 
 enum { TTL = 604800 };
 
@@ -10,6 +12,7 @@ struct local {
 	const struct special_zones *special;
 	const struct special_zones *private; /* NULL: they go on */
 	bool prefix;                         /* `localhost.example.org` is a localhost, too */
+	struct tally *tally;                 /* queries for either, but for `localhost` itself */
 };
 
 static enum vigie_status read_prefix(struct local *local, const struct vigie_statement *option,
@@ -56,8 +59,25 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 			status = vigie_option_unknown(statements[0], option, error);
 		}
 	}
+	if (!status)
+		local->tally = tally_new(1);
 	*instance = local;
-	return status;
+	return status || local->tally ? status : vigie_error_memory(error);
+}
+
+static void local_free(void *instance)
+{
+	struct local *local = instance;
+
+	tally_free(local->tally);
+}
+
+static bool is_below_localhost(const struct vigie_name *name)
+{
+	static const uint8_t end[] = "\x09localhost";
+
+	return name->labels > 1 &&
+	       memcmp(name->bytes + name->offset[name->labels - 1], end, sizeof(end)) == 0;
 }
 
 /* `localhost.` in front of another name: resolvers that append a search domain to it (CoreDNS answers these,
@@ -109,15 +129,30 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 
 	if (!zone && local->private)
 		zone = static_zone_find(local->private->list, local->private->count, &query->name);
-	if (zone)
+	if (zone) {
+		if (is_below_localhost(&query->name))
+			tally_count(local->tally, request, 0);
 		return static_zone_serve(zone, &none, request);
-	if (local->prefix && query->class == VIGIE_CLASS_IN && is_prefixed(&query->name))
-		return serve_prefixed(request);
-	return VIGIE_NEXT;
+	}
+	if (!local->prefix || query->class != VIGIE_CLASS_IN || !is_prefixed(&query->name))
+		return VIGIE_NEXT;
+	tally_count(local->tally, request, 0);
+	return serve_prefixed(request);
+}
+
+static void metrics(void *instance, struct vigie_metrics *scrape)
+{
+	const struct local *local = instance;
+
+	vigie_metrics_add(scrape, "coredns_local_localhost_requests_total", VIGIE_COUNTER,
+			  "Requests for names below localhost, or that begin with it.", "",
+			  (double)tally_sum(local->tally, 0));
 }
 
 const struct vigie_directive vigie_directive_local = {
 	.name = "local",
 	.setup = setup,
+	.free = local_free,
 	.serve = serve,
+	.metrics = metrics,
 };

@@ -138,7 +138,8 @@ static void put_duration(struct line *line, const struct vigie_request *request)
 
 static void put_rflags(struct line *line, const struct vigie_request *request)
 {
-	unsigned flags = request->answer->flags | (request->query->flags & (VIGIE_FLAG_RD | VIGIE_FLAG_CD));
+	unsigned flags = vigie_answer_flags(request->answer) |
+			 (request->query->flags & (VIGIE_FLAG_RD | VIGIE_FLAG_CD));
 
 	put(line, "qr%s%s%s%s%s%s", flags & VIGIE_FLAG_AA ? ",aa" : "", flags & VIGIE_FLAG_TC ? ",tc" : "",
 	    flags & VIGIE_FLAG_RD ? ",rd" : "", flags & VIGIE_FLAG_RA ? ",ra" : "",

@@ -16,10 +16,11 @@
 
 enum {
 	TYPE_HINFO = 13,
-	FIRST_MS = 100,    /* workers that are not up yet find the probe in their socket */
-	WAIT_MS = 2000,    /* so long a probe may take to come back */
-	TRIES = 15,        /* while a probe does not even arrive once: CoreDNS tries for 30 seconds, too */
-	AGAIN_MS = 30000,  /* how often it is looked whether a loop has ended */
+	FIRST_MS = 100,  /* workers that are not up yet find the probe in their socket */
+	WAIT_MS = 2000,  /* so long a probe may take to come back */
+	TRIES = 15,      /* while a probe does not even arrive once: CoreDNS tries for 30 seconds, too */
+	AGAIN_MS = 2000, /* until it is looked whether a loop has ended: twice as long each time */
+	AGAIN_MAX_MS = 30000,
 	SEEN_IN_A_LOOP = 2 /* once from ourselves, and once more by a way round */
 };
 
@@ -28,6 +29,7 @@ struct probe {
 	uv_timer_t timer;
 	struct loop *loop;
 	unsigned tries;
+	uint64_t again_ms; /* until the next look at a loop */
 };
 
 struct loop {
@@ -126,36 +128,88 @@ static void send_probe(const struct loop *loop, const struct vigie_name *name)
 	close(fd);
 }
 
-/* Which word of the block's `forward` leads back: a loopback address, or a file that names one. */
+/* Whether an address is one of this host's: a socket can be bound to no other. */
+static bool is_own(const struct vigie_target *target)
+{
+	struct sockaddr_storage address = target->address;
+	bool v4 = address.ss_family == AF_INET;
+	int fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool own;
+
+	if (fd < 0)
+		return false;
+	if (v4)
+		((struct sockaddr_in *)&address)->sin_port = 0;
+	else
+		((struct sockaddr_in6 *)&address)->sin6_port = 0;
+	own = bind(fd, (const struct sockaddr *)&address,
+		   v4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6)) == 0;
+	close(fd);
+	return own;
+}
+
+/* Says that a word of `forward` leads back, when it does: an address of this host, or a file that names one.
+ * Where nothing else can be meant (`only`) it does even so. */
+static bool accuse(const struct vigie_word *word, bool only, char *text, size_t size)
+{
+	struct vigie_target upstreams[VIGIE_UPSTREAMS_MAX];
+	size_t count = 0;
+	bool file = false;
+	size_t i = 0;
+
+	if (vigie_target_from_text(&upstreams[0], word->text) == VIGIE_OK)
+		count = 1;
+	else
+		file = vigie_targets_from_resolv_conf(upstreams, &count, word->text) == VIGIE_OK;
+	while (i < count && !is_own(&upstreams[i]))
+		i++;
+	if (i == count && !only)
+		return false;
+	if (file)
+		snprintf(text, size,
+			 "%s:%u: file '%s' names %s, which leads back here: on a host with systemd-resolved "
+			 "use /run/systemd/resolve/resolv.conf (kubelet: resolvConf), else write the "
+			 "addresses of your name servers into 'forward'",
+			 word->file, word->line, word->text, upstreams[i < count ? i : 0].text);
+	else
+		snprintf(text, size, "%s:%u: '%s' of 'forward' leads back here: name another server",
+			 word->file, word->line, word->text);
+	return true;
+}
+
+/* Whether a `forward` is asked for the probe: its FROM is the block's zone or above it. */
+static bool takes_probe(const struct loop *loop, const struct vigie_statement *statement)
+{
+	struct vigie_name from;
+
+	return strcmp(statement->name.text, "forward") == 0 &&
+	       (vigie_name_from_text(&from, statement->args[0].text) ||
+		vigie_name_is_below(&loop->zone, &from));
+}
+
+/* Which word of the block's `forward` leads back. */
 static void find_culprit(const struct loop *loop, char *text, size_t size)
 {
 	const struct vigie_server_block *source = loop->block->source;
+	const struct vigie_word *last = NULL;
+	size_t count = 0;
 
-	snprintf(text, size, "an upstream sends what it gets back here");
 	for (size_t i = 0; i < source->statement_count; i++) {
 		const struct vigie_statement *statement = &source->statements[i];
 
-		if (strcmp(statement->name.text, "forward") != 0)
+		if (!takes_probe(loop, statement))
 			continue;
 		for (size_t a = 1; a < statement->arg_count; a++) {
-			const struct vigie_word *word = &statement->args[a];
-			struct vigie_target upstreams[VIGIE_UPSTREAMS_MAX];
-			size_t count = 0;
-
-			if (vigie_targets_from_resolv_conf(upstreams, &count, word->text) == VIGIE_OK) {
-				snprintf(text, size,
-					 "%s:%u: file '%s' names %s, which leads back here: on a host with "
-					 "systemd-resolved "
-					 "use /run/systemd/resolve/resolv.conf (kubelet: resolvConf), else "
-					 "write the "
-					 "addresses of your name servers into 'forward'",
-					 word->file, word->line, word->text, upstreams[0].text);
+			last = &statement->args[a];
+			count++;
+			if (accuse(last, false, text, size))
 				return;
-			}
-			snprintf(text, size, "%s:%u: '%s' of 'forward' leads back here: name another server",
-				 word->file, word->line, word->text);
 		}
 	}
+	if (count == 1)
+		accuse(last, true, text, size);
+	else
+		snprintf(text, size, "An upstream sends what it gets back here");
 }
 
 static void report(const struct loop *loop)
@@ -190,13 +244,16 @@ static void on_timer(uv_timer_t *timer)
 	unsigned seen = atomic_load(&loop->seen);
 
 	if (seen >= SEEN_IN_A_LOOP) {
-		if (!was_looping)
+		if (!was_looping) {
 			report(loop);
+			probe->again_ms = AGAIN_MS;
+		}
 		atomic_store(&loop->looping, true);
 		atomic_store(&loop->seen, 0);
 		atomic_store(&loop->name, NULL);
 		probe->tries = 0;
-		uv_timer_start(timer, on_timer, AGAIN_MS, 0);
+		uv_timer_start(timer, on_timer, probe->again_ms, 0);
+		probe->again_ms = probe->again_ms < AGAIN_MAX_MS / 2 ? 2 * probe->again_ms : AGAIN_MAX_MS;
 		return;
 	}
 	if (seen > 0 || probe->tries++ >= TRIES) {
@@ -262,10 +319,8 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	}
 	if (!atomic_load_explicit(&loop->looping, memory_order_relaxed))
 		return VIGIE_NEXT;
-	vigie_request_fail(request, VIGIE_RCODE_SERVFAIL,
-			   "what is forwarded comes back: see the log of 'loop'");
-	vigie_answer_explain(request->answer, VIGIE_EDE_OTHER, request->trouble);
-	return VIGIE_ANSWERED;
+	return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL,
+				  "what is forwarded comes back: see the log of 'loop'");
 }
 
 static void metrics(void *instance, struct vigie_metrics *scrape)

@@ -37,8 +37,9 @@ static const struct {
 	 " apiserver_burst apiserver_max_inflight apiserver_qps endpoint endpoint_pod_names "
 	 "fallthrough ignore kubeconfig labels multicluster namespace_labels namespaces noendpoints "
 	 "pods snapshot startup_timeout tls ttl warm warm_age warm_ready watch_silence zonal "},
-	{"log", " class "},
 	{"loadbalance", " prefer reload "},
+	{"local", " localhost_prefix private_use "},
+	{"log", " class "},
 	{"loop", " fatal "},
 	{"pprof", " block "},
 	{"ready", " monitor "},

@@ -16,8 +16,10 @@ void carrier_init(struct carrier *carrier, struct carriers *list, const struct a
 	};
 	carrier->heard_ms = carrier->asked_ms = vigie_clock_ms();
 	/* Not all at once. */
-	carrier->retire_ms = carrier->heard_ms + options->max_age * 3 / 4 +
-			     vigie_random_below((uint32_t)(options->max_age / 2 + 1));
+	carrier->retire_ms = options->max_age == 0
+				     ? UINT64_MAX
+				     : carrier->heard_ms + options->max_age * 3 / 4 +
+					       vigie_random_below((uint32_t)(options->max_age / 2 + 1));
 	if (carrier->next)
 		carrier->next->previous = carrier;
 	list->first = carrier;

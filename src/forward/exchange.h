@@ -1,5 +1,5 @@
 /* One question to a group of upstreams: which of them is asked when and how, and which reply is taken. Does
- * no I/O itself: `struct net` does, the real one (net.c) or a test's. */
+ * no I/O itself: `struct net` does, the exchanger's or a test's. */
 #ifndef VIGIE_FORWARD_EXCHANGE_H
 #define VIGIE_FORWARD_EXCHANGE_H
 

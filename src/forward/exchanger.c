@@ -1,5 +1,4 @@
 /* A worker's part of the forwarder: runs exchanges on its loop, and hands replies to those who wait there. */
-#include "exchanger.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,8 +10,8 @@
 #include "inflight.h"
 #include "stream.h"
 #include "vigie/answer.h"
-#include "vigie/record.h"
 #include "vigie/clock.h"
+#include "vigie/record.h"
 
 enum {
 	SPARE_MAX = 256,      /* exchanges that have ended whose memory is kept for the next ones: 1 MiB */
@@ -49,7 +48,6 @@ struct vigie_exchanger {
 	uint64_t begun;
 	uint64_t refused; /* since there were too many */
 	size_t allowed;   /* to be begun; SIZE_MAX: any number */
-	size_t waiting_count;
 	struct queue impatient;
 	struct queue patient;
 	struct vigie_turn turn;
@@ -150,7 +148,6 @@ static void waiter_free(struct waiter *waiter)
 	struct vigie_exchanger *exchanger = waiter->exchanger;
 
 	queue_remove(waiter->patient ? &exchanger->patient : &exchanger->impatient, waiter);
-	exchanger->waiting_count--;
 	inflight_discharge(waiter->bucket);
 	atomic_fetch_sub(&waiter->group->waiting, 1);
 	upstreams_release(waiter->group);
@@ -449,16 +446,6 @@ void vigie_exchanger_close(struct vigie_exchanger *exchanger)
 	uv_close((uv_handle_t *)&exchanger->hurry, on_exchanger_closed);
 }
 
-size_t exchanger_running(const struct vigie_exchanger *exchanger)
-{
-	return exchanger->running_count;
-}
-
-size_t exchanger_waiting(const struct vigie_exchanger *exchanger)
-{
-	return exchanger->waiting_count;
-}
-
 static enum vigie_status refuse(struct vigie_outcome *outcome, enum vigie_status status, uint16_t info,
 				const char *trouble)
 {
@@ -518,7 +505,6 @@ static struct waiter *waiter_new(struct vigie_exchanger *exchanger, struct vigie
 	waiter->done = done;
 	waiter->argument = argument;
 	queue_append(waiter->patient ? &exchanger->patient : &exchanger->impatient, waiter);
-	exchanger->waiting_count++;
 	return waiter;
 }
 

@@ -28,7 +28,6 @@ static struct shard {
 	struct inflight *heads[HEADS];
 } shards[SHARDS] = {[0 ... SHARDS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
 
-static atomic_size_t questions;
 static atomic_size_t waiters;
 static atomic_uint clients[BUCKETS];
 
@@ -129,7 +128,6 @@ enum inflight_place inflight_join(struct waiter *waiter, const struct vigie_upst
 			entry->question = *question;
 			entry->next = *head;
 			*head = entry;
-			atomic_fetch_add(&questions, 1);
 		}
 	}
 	if (entry)
@@ -185,7 +183,6 @@ void inflight_end(struct inflight *entry, struct parcel *parcel,
 		deliver(waiter, parcel);
 	}
 	pthread_mutex_unlock(&shard->lock);
-	atomic_fetch_sub(&questions, 1);
 	free(entry);
 }
 
@@ -214,14 +211,4 @@ void inflight_discharge(uint32_t bucket)
 {
 	atomic_fetch_sub(&clients[bucket], 1);
 	atomic_fetch_sub(&waiters, 1);
-}
-
-size_t inflight_questions(void)
-{
-	return questions;
-}
-
-size_t inflight_waiters(void)
-{
-	return waiters;
 }

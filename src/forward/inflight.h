@@ -64,8 +64,4 @@ void inflight_end(struct inflight *entry, struct parcel *parcel,
 bool inflight_admit(const struct sockaddr *client, uint32_t *bucket);
 void inflight_discharge(uint32_t bucket);
 
-/* How many questions are under way, and how many wait. */
-size_t inflight_questions(void);
-size_t inflight_waiters(void);
-
 #endif

@@ -18,8 +18,7 @@ enum {
 
 static uint16_t pool[PORTS];
 static size_t pool_count;
-static uint16_t kernel_first;
-static uint16_t kernel_last;
+static struct ports_range kernel; /* none: 0 is never drawn */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 size_t ports_from_reserved(uint16_t *ports, const char *reserved, bool node_ports)
@@ -50,22 +49,20 @@ size_t ports_from_reserved(uint16_t *ports, const char *reserved, bool node_port
 	return count;
 }
 
-bool ports_range_has_node_ports(uint16_t first, uint16_t last)
+bool ports_range_read(struct ports_range *range, const char *text)
 {
-	return first <= NODE_PORT_FIRST && last >= NODE_PORT_LAST;
-}
+	unsigned first;
+	unsigned last;
+	bool some;
+	bool all;
 
-bool ports_range_read(const char *text, uint16_t *first, uint16_t *last)
-{
-	unsigned from;
-	unsigned to;
-
-	if (sscanf(text, "%5u %5u", &from, &to) != 2 || from < FIRST || to >= PORTS || from > to ||
-	    (from <= NODE_PORT_LAST && to >= NODE_PORT_FIRST &&
-	     !ports_range_has_node_ports((uint16_t)from, (uint16_t)to)))
+	if (sscanf(text, "%5u %5u", &first, &last) != 2 || first < FIRST || last >= PORTS || first > last)
 		return false;
-	*first = (uint16_t)from;
-	*last = (uint16_t)to;
+	some = first <= NODE_PORT_LAST && last >= NODE_PORT_FIRST;
+	all = first <= NODE_PORT_FIRST && last >= NODE_PORT_LAST;
+	if (some && !all)
+		return false;
+	*range = (struct ports_range){(uint16_t)first, (uint16_t)last, all};
 	return true;
 }
 
@@ -80,13 +77,10 @@ static void fill(void)
 {
 	struct vigie_buffer file;
 
-	/* Else no port is the kernel's: 0 is never drawn. */
-	ports_range_read(read_setting(&file, "/proc/sys/net/ipv4/ip_local_port_range"), &kernel_first,
-			 &kernel_last);
+	ports_range_read(&kernel, read_setting(&file, "/proc/sys/net/ipv4/ip_local_port_range"));
 	vigie_buffer_fini(&file);
-	pool_count =
-		ports_from_reserved(pool, read_setting(&file, "/proc/sys/net/ipv4/ip_local_reserved_ports"),
-				    ports_range_has_node_ports(kernel_first, kernel_last));
+	pool_count = ports_from_reserved(
+		pool, read_setting(&file, "/proc/sys/net/ipv4/ip_local_reserved_ports"), kernel.node_ports);
 	vigie_buffer_fini(&file);
 }
 
@@ -105,5 +99,5 @@ uint16_t ports_draw(void)
 
 bool ports_are_kernels(uint16_t port)
 {
-	return port >= kernel_first && port <= kernel_last;
+	return port >= kernel.first && port <= kernel.last;
 }

@@ -23,11 +23,15 @@ size_t ports_count(void);
  * count. */
 size_t ports_from_reserved(uint16_t *ports, const char *reserved, bool node_ports);
 
-/* Reads the text of ip_local_port_range, "32768\t60999\n". False when it is none, or when not all of it could
- * be in the pool, reserved ports aside. */
-bool ports_range_read(const char *text, uint16_t *first, uint16_t *last);
+/* Ports that the kernel gives by itself. */
+struct ports_range {
+	uint16_t first;
+	uint16_t last;
+	bool node_ports; /* the node ports of Kubernetes are among them */
+};
 
-/* Whether a range holds all node ports. */
-bool ports_range_has_node_ports(uint16_t first, uint16_t last);
+/* Reads the text of ip_local_port_range, "32768\t60999\n". False, and `range` stays as it is, when it is
+ * none, or when not all of it could be in the pool, reserved ports aside. */
+bool ports_range_read(struct ports_range *range, const char *text);
 
 #endif

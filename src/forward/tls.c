@@ -27,17 +27,15 @@ struct tls {
 	char trouble[REASON_MAX];
 };
 
-/* The last reason of OpenSSL, and the queue emptied. */
-static const char *last_error(char *text, size_t size)
+/* Why OpenSSL failed, in words; its queue is emptied. */
+static const char *last_reason(void)
 {
-	unsigned long code = ERR_peek_last_error();
+	unsigned long first = ERR_peek_error(); /* of a file that cannot be read; what follows says less */
+	const char *reason = ERR_SYSTEM_ERROR(first) ? strerror(ERR_GET_REASON(first))
+						     : ERR_reason_error_string(ERR_peek_last_error());
 
-	if (code)
-		ERR_error_string_n(code, text, size);
-	else
-		snprintf(text, size, "no reason given");
 	ERR_clear_error();
-	return text;
+	return reason ? reason : "no reason given";
 }
 
 /* What resumes the next connection's session: the last ticket that came. A ticket is used once. */
@@ -52,18 +50,16 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 static enum vigie_status load_files(SSL_CTX *context, const char *certificate, const char *key,
 				    const char *ca, struct vigie_error *error)
 {
-	char reason[256];
-
+	ERR_clear_error();
 	if (certificate && SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
 		return vigie_error_set(error, VIGIE_EINVAL, "certificate '%s': %s", certificate,
-				       last_error(reason, sizeof(reason)));
+				       last_reason());
 	if (key && (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 ||
 		    SSL_CTX_check_private_key(context) != 1))
-		return vigie_error_set(error, VIGIE_EINVAL, "key '%s': %s", key,
-				       last_error(reason, sizeof(reason)));
+		return vigie_error_set(error, VIGIE_EINVAL, "key '%s': %s", key, last_reason());
 	if ((ca ? SSL_CTX_load_verify_file(context, ca) : SSL_CTX_set_default_verify_paths(context)) != 1)
 		return vigie_error_set(error, VIGIE_EINVAL, "CA file '%s': %s", ca ? ca : "of the system",
-				       last_error(reason, sizeof(reason)));
+				       last_reason());
 	return VIGIE_OK;
 }
 
@@ -220,13 +216,12 @@ void tls_free(struct tls *tls)
 static enum tls_state failed(struct tls *tls)
 {
 	long verdict = SSL_get_verify_result(tls->ssl);
-	char reason[REASON_MAX / 2];
 
 	if (verdict != X509_V_OK)
 		snprintf(tls->trouble, sizeof(tls->trouble), "TLS: certificate: %s",
 			 X509_verify_cert_error_string(verdict));
 	else
-		snprintf(tls->trouble, sizeof(tls->trouble), "TLS: %s", last_error(reason, sizeof(reason)));
+		snprintf(tls->trouble, sizeof(tls->trouble), "TLS: %s", last_reason());
 	ERR_clear_error();
 	return TLS_FAILED;
 }

@@ -263,6 +263,22 @@ def test_stale_when_the_upstream_fails(cached, upstream):
     wait_for(lambda: [str(r) for rrset in vigie.ask(WWW).answer for r in rrset] == ["192.0.2.81"], "a fresh answer")
 
 
+def test_metrics_of_what_fails(cached, upstream):
+    """What is too long to be held, what is given after its lifetime, and refreshes that fail."""
+    http = free_port()
+    upstream.answers[WWW, "A"] = [Reply(f"{WWW} 1 IN A 192.0.2.80"), Reply(rcode="SERVFAIL")]
+    upstream.answers["long.example.com.", "TXT"] = Reply(*[f"long.example.com. 60 IN TXT {number:0200}" for number in range(100)])
+    vigie = cached("{\n success 9984 3600 0\n }", f"prometheus 127.0.0.1:{http}\n")
+    assert len(vigie.ask("long.example.com.", "TXT", tcp=True).answer[0]) == 100
+    page = Page(f"127.0.0.1:{http}")
+    assert page.value("vigie_cache_refused_total") == 1 and page.value("vigie_cache_stored_total") == 0
+    vigie.ask(WWW)
+    wait_for_the_end(vigie, WWW, upstream)
+    page = Page(f"127.0.0.1:{http}")
+    for name in ("vigie_cache_stored_total", "coredns_cache_served_stale_total", "vigie_cache_refresh_failed_total"):
+        assert page.value(name) > 0, name
+
+
 def test_stale_when_the_upstream_is_slow(cached, upstream):
     """`verify 50ms`: the client waits so long, then gets what is stale; the refresh goes on and is kept."""
     upstream.answers[WWW, "A"] = Reply(f"{WWW} 1 IN A 192.0.2.80")
@@ -396,6 +412,7 @@ def test_capacity(start, upstream):
     ("{\n denial many\n }", "'many' is not a number"),
     ("{\n disable everything\n }", "'disable' takes success or denial, not 'everything'"),
     ("{\n servfail 6m\n }", "'6m': failures may be cached for at most 5 minutes"),
+    ("-5", "'-5' is not a number from 1 to 604800"),
     ("{\n keepttl yes\n }", "'yes' is one argument too many for 'keepttl'"),
     ("{\n prefetch\n }", "'prefetch' needs at least 1 argument, not 0"),
     ("{\n prefetch 1 1m 10\n }", "'10' is not a percentage from 10% to 90%"),

@@ -88,6 +88,16 @@ def test_negative_answers_pass(serve, upstream):
     assert reply.rcode() == dns.rcode.NOERROR and reply.authority and not reply.answer
 
 
+@pytest.mark.parametrize("rdtype, rdclass", [("AXFR", "IN"), ("IXFR", "IN"), ("TXT", "CH"), ("A", "ANY")])
+def test_what_stays_here(serve, upstream, rdtype, rdclass):
+    """Transfers, and what is asked of a server about itself."""
+    vigie = serve(upstream)
+    query = dns.message.make_query("version.bind.", "TXT", rdclass)
+    query.question[0].rdtype = dns.rdatatype.from_text(rdtype)
+    assert vigie.exchange_wire(query.to_wire(), tcp=True)[3] & 15 == dns.rcode.REFUSED
+    assert not upstream.log
+
+
 def test_edns_ends_at_each_hop(serve, upstream):
     upstream.answers[NAME, "A"] = GOOD
     vigie = serve(upstream)

@@ -73,8 +73,8 @@ def test_a_client_certificate(serve, upstream, pki):
 
 @pytest.mark.parametrize("to, options, error", [
     ("tls://127.0.0.1%a.example:853", "tls_servername b.example", "upstream 'tls://127.0.0.1%a.example:853' has a server name, and 'tls_servername' gives another, 'b.example'"),
-    ("tls://127.0.0.1", "tls /nonexistent/ca.pem", "'tls': CA file '/nonexistent/ca.pem'"),
-    ("tls://127.0.0.1", "tls /nonexistent/c.pem /nonexistent/k.pem", "'tls': certificate '/nonexistent/c.pem'"),
+    ("tls://127.0.0.1", "tls /nonexistent/ca.pem", "'tls': CA file '/nonexistent/ca.pem': No such file or directory"),
+    ("tls://127.0.0.1", "tls /nonexistent/c.pem /nonexistent/k.pem", "'tls': certificate '/nonexistent/c.pem': No such file or directory"),
     ("tls://127.0.0.1", "tls a b c d", "'d' is one argument too many"),
 ])
 def test_mistakes(tmp_path, to, options, error):

@@ -3,6 +3,7 @@ import collections
 import contextlib
 import re
 import socket
+import struct
 import time
 
 import dns.edns
@@ -322,6 +323,29 @@ def test_recursion_desired_or_not_is_another_question(serve, upstream, first_rd)
         query = dns.message.make_query(NAME, "A", flags=dns.flags.RD if rd else 0)
         assert vigie.exchange(query).answer
     assert [bool(query.flags & dns.flags.RD) for _, _, _, query in upstream.log] == [first_rd, not first_rd]
+
+
+def test_rd_and_cd_make_other_questions(serve, upstream):
+    """Also while they are under way: who wants no validation does not get others an answer without."""
+    upstream.default = good(NAME, delay=0.5)
+    vigie = serve(upstream, more="workers 1")
+    kinds = [0, dns.flags.RD, dns.flags.CD, dns.flags.RD | dns.flags.CD]
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(vigie.udp_socket()) for _ in kinds]
+        for client, kind in zip(clients, kinds):
+            client.send(dns.message.make_query(NAME, "A", flags=kind).to_wire())
+        for client in clients:
+            client.recv(512)
+    assert {query.flags & kinds[-1] for _, _, _, query in upstream.log} == set(kinds)
+
+
+def test_truncated_by_tcp_is_no_reply(serve, upstreams):
+    first, second = upstreams
+    first.default = Reply(raw=struct.pack("!5H", 0x8380, 1, 0, 0, 0) + dns.message.make_query(NAME, "A").to_wire()[12:])
+    second.default = GOOD
+    vigie = serve(first, second, options="policy sequential")
+    assert addresses(vigie.ask(NAME, tcp=True)) == ["192.0.2.80"]
+    assert first.asked(NAME)[0] == "tcp"
 
 
 def test_next_and_next_on_nodata(start, upstreams):

@@ -9,7 +9,9 @@ import threading
 import time
 import urllib.request
 
+import dns.flags
 import dns.message
+import dns.rrset
 import pytest
 
 from scripted_upstream import Reply
@@ -44,6 +46,20 @@ def test_the_combined_format(start, snapshot):
     vigie = start(corefile(snapshot, "log . {combined}"))
     vigie.exchange(dns.message.make_query(WEB, "A", want_dnssec=True))
     vigie.wait_for_log(rf'^\[INFO\] {ADDRESS} - \d+ "A IN {WEB} udp 58 true \d+" NOERROR qr,aa,rd \d+ \d\.\d+s "0"$')
+
+
+def test_ad_is_logged_for_who_gets_it(start, upstream):
+    name = "www.example.com."
+    message = dns.message.make_response(dns.message.make_query(name, "A"), recursion_available=True)
+    message.flags |= dns.flags.AD
+    message.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.80"))
+    upstream.default = Reply(wire=message.to_wire())
+    vigie = start(f".:PORT {{\n log\n forward . {upstream.text}\n}}\n")
+    for number, flags in ((4711, dns.flags.RD), (4712, dns.flags.RD | dns.flags.AD)):
+        query = dns.message.make_query(name, "A", flags=flags, id=number)
+        assert vigie.exchange(query).flags & dns.flags.AD == flags & dns.flags.AD
+    vigie.wait_for_log(rf'{ADDRESS} - 4711 .* NOERROR qr,rd,ra \d')
+    vigie.wait_for_log(rf'{ADDRESS} - 4712 .* NOERROR qr,rd,ra,ad \d')
 
 
 def test_every_placeholder(start, snapshot):

@@ -1,6 +1,7 @@
 """`loop`: what is forwarded comes back."""
 import dns.rcode
 
+from metrics_page import Page
 from scripted_upstream import Reply, Upstream
 from vigie_process import PATIENCE, Vigie, free_port, wait_for
 
@@ -8,11 +9,9 @@ WWW = "www.example.com."
 LOOP = r'^\[ERROR\] plugin/loop: Loop \(.*\) detected for zone "\.", .* Query: "HINFO [0-9a-f]{16}\.[0-9a-f]{16}\."\. .*'
 
 
-def test_a_loop_is_found_and_vigie_stays(start, tmp_path, snapshot):
-    """By a resolv.conf that names the server itself. Cluster names are answered all the while."""
+def test_a_loop_is_found_and_vigie_stays(start, snapshot):
+    """Cluster names are answered all the while."""
     port = free_port()
-    resolv = tmp_path / "resolv.conf"
-    resolv.write_text("nameserver 127.0.0.1\n")
     vigie = start(f".:{port} {{\n loop\n kubernetes cluster.local {{\n snapshot {snapshot}\n }}\n"
                   f" forward . 127.0.0.1:{port}\n}}\n", port=port)
     line = vigie.wait_for_log(LOOP)[0]
@@ -36,6 +35,32 @@ def test_the_resolv_conf_is_named(start, tmp_path):
         assert f"file '{resolv}' names 127.0.0.53" in line
         assert "resolvConf" in line
         assert other.process.poll() is None and not relay.log
+
+
+def test_the_word_is_named_that_leads_back(start):
+    """Not one beside it, of another host or another zone."""
+    port = free_port()
+    vigie = start(f".:{port} {{\n loop\n forward . 127.0.0.1:{port} 192.0.2.53 {{\n policy sequential\n }}\n"
+                  f" forward corp.example 127.0.0.2:{port}\n}}\n", port=port)
+    assert f":3: '127.0.0.1:{port}' of 'forward' leads back here" in vigie.wait_for_log(LOOP)[0]
+
+
+def test_a_loop_that_ends(start):
+    """When the other server of it is another one, that answers."""
+    ports, http = (free_port(), free_port()), free_port()
+    other = start(f".:{ports[1]} {{\n forward . 127.0.0.1:{ports[0]}\n}}\n", port=ports[1])
+    vigie = start(f".:{ports[0]} {{\n loop\n prometheus 127.0.0.1:{http}\n forward . 127.0.0.1:{ports[1]}\n}}\n", port=ports[0])
+
+    def detected() -> float:
+        return Page(f"127.0.0.1:{http}").value("vigie_loop_detected", zone=".")
+
+    vigie.wait_for_log(LOOP)
+    wait_for(lambda: detected() == 1, "the loop on the metrics page")
+    other.stop()
+    vigie.wait_for_log("The loop has ended; forwarding again")
+    assert detected() == 0
+    with Upstream(port=ports[1], answers={(WWW, "A"): Reply(f"{WWW} 60 IN A 192.0.2.80")}):
+        wait_for(lambda: vigie.ask(WWW).answer, "an answer by who is there now")
 
 
 def test_no_loop(start, upstream):

@@ -223,15 +223,32 @@ def test_arguments_of_check(tmp_path):
     assert (done.returncode, done.stderr) == (1, f"{tmp_path}/nothing: No such file or directory\n1 mistake\n")
 
 
-def test_the_hints_name_real_options():
-    """src/directives/words.c lists what directives take."""
+def known_options() -> list[tuple[str, list[str]]]:
+    """What src/directives/words.c lists: a directive and its options."""
     text = (TOP / "src" / "directives" / "words.c").read_text()
     table = text[text.index("known_options[] = {"):text.index("others[] = {")]
     rows = [(name, " ".join(re.findall(r'"([^"]*)"', row)).split())
             for name, row in re.findall(r'\{"(\w+)",((?:\s*"[^"]*")+)\}', table)]
     assert ("health", ["lameduck"]) in rows
+    return rows
+
+
+def test_the_hints_know_all_options():
+    """Those that docs/corefile.md shows for each directive."""
+    known = dict(known_options())
+    shown = 0
+    for directive, text in re.findall(r"^### (\w+)\n(.*?)(?=^##)", (TOP / "docs" / "corefile.md").read_text(), re.MULTILINE | re.DOTALL):
+        synopsis = re.search(rf"^ *{directive}\b[^\n]*{{\n(.*?)^ *}}", text, re.MULTILINE | re.DOTALL)
+        options = set(re.findall(r"^ +([a-z0-9_]+)(?= |$)", synopsis[1] if synopsis else "", re.MULTILINE))
+        assert options <= set(known.get(directive, [])), directive
+        shown += len(options)
+    assert shown > 80
+
+
+def test_the_hints_name_real_options():
+    """The list is no longer than what directives take."""
     listed = subprocess.run([BINARY, "-plugins"], capture_output=True, text=True, check=True).stdout.split()
-    for directive, options in rows:
+    for directive, options in known_options():
         assert f"dns.{directive}" in listed
         for option in options:
             source = f".:5399 {{\n {directive} . 127.0.0.1 {{\n  {option}\n }}\n}}\n"

@@ -147,8 +147,9 @@ def test_rules_that_never_end(serve, upstream):
 def test_no_name_any_more(serve, upstream):
     vigie = serve(rf"name regex (.*)\.example\.$ {{1}}.{'long.' * 40}example")
     name = ".".join(["a" * 63, "b" * 20]) + ".example."
-    reply = vigie.ask(name)
+    reply = vigie.ask(name, size=1232)
     assert reply.rcode() == dns.rcode.SERVFAIL and not upstream.log
+    assert [option.text for option in reply.options] == ["rewrite: invalid name after rewrite"]
     vigie.wait_for_log("invalid name after rewrite")
 
 

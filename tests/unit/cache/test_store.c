@@ -99,6 +99,41 @@ static void test_key(void **state)
 	vigie_cache_part_release(cache, other);
 }
 
+static void store_failure(const char *name, const char *why)
+{
+	reply_begin(&reply, name, VIGIE_TYPE_A, "", VIGIE_MESSAGE_MAX);
+	reply.answer.rcode = VIGIE_RCODE_SERVFAIL;
+	vigie_answer_explain(&reply.answer, VIGIE_EDE_OTHER, why);
+	store(part);
+}
+
+static void test_why(void **state)
+{
+	char longer[300] = "";
+
+	memset(longer, 'x', sizeof(longer) - 1);
+	store_failure("a.org.", "10.0.0.53:53: i/o timeout");
+	store_failure("b.org.", NULL);
+	store_failure("c.org.", longer);
+	store_denial("d.org.");
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(vigie_cached_why(find(part, "a.org.", VIGIE_TYPE_A, "")),
+				    "10.0.0.53:53: i/o timeout");
+		assert_string_equal(vigie_cached_why(find(part, "b.org.", VIGIE_TYPE_A, "")), "");
+		assert_int_equal(strlen(vigie_cached_why(find(part, "c.org.", VIGIE_TYPE_A, ""))), WHY_MAX);
+		assert_string_equal(vigie_cached_why(find(part, "d.org.", VIGIE_TYPE_A, "")), "");
+		/* It moves along when an entry is copied to make room. */
+		for (unsigned k = 0; i == 0 && k < 3000; k++) {
+			char name[64];
+
+			snprintf(name, sizeof(name), "flood-%u.org.", k);
+			store_failure(name, "something else");
+			assert_true(is_held("a.org.") && is_held("b.org.") && is_held("c.org.") &&
+				    is_held("d.org."));
+		}
+	}
+}
+
 /* What was stored is written back byte for byte but for the TTLs. */
 static void test_write(void **state)
 {
@@ -442,6 +477,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_key, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_why, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_write, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ttl, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),

@@ -126,7 +126,7 @@ static void start(const char *options)
 	arena = vigie_arena_new();
 	assert_int_equal(vigie_corefile_parse(&corefile, arena, "Corefile", text, strlen(text), 53, &error),
 			 VIGIE_OK);
-	process = (struct vigie_process){.workers = 1, .cache_budget = VIGIE_CACHE_BUDGET_MIN};
+	process = (struct vigie_process){.workers = 2, .cache_budget = VIGIE_CACHE_BUDGET_MIN};
 	block = (struct vigie_block){
 		.process = &process, .source = &corefile.blocks[0], .arena = arena, .server = "dns://:53"};
 	statement = &corefile.blocks[0].statements[0];
@@ -244,6 +244,11 @@ static void test_stale_by_default(void **state)
 	ask("a.org.");
 	assert_stale(VIGIE_EDE_STALE);
 	assert_string_equal(question.answer.ede_text, "10.0.0.53:53 is silent");
+	worker.index = 1; /* while the failure is held, which another one met with */
+	ask("a.org.");
+	assert_true(from_cache);
+	assert_stale(VIGIE_EDE_STALE);
+	assert_string_equal(question.answer.ede_text, "10.0.0.53:53 is silent");
 	mode = LATE;
 	pass(3600);
 	ask("a.org.");
@@ -282,6 +287,22 @@ static void test_off(void **state)
 	pass(60);
 	mode = FAILS;
 	assert_int_equal(ask("a.org."), VIGIE_RCODE_SERVFAIL);
+}
+
+/* An old failure of one name says nothing of another one. */
+static void test_why_stale(void **state)
+{
+	start("");
+	ask("a.org.");
+	ask("b.org.");
+	pass(60);
+	mode = FAILS;
+	ask("a.org.");
+	assert_string_equal(question.answer.ede_text, "it failed");
+	mode = LATE;
+	ask("b.org.");
+	assert_stale(VIGIE_EDE_STALE);
+	assert_string_equal(question.answer.ede_text, "no reply in time");
 }
 
 /* Stale at once, refreshed behind the answer; here the refresh has ended before the client gets its answer.
@@ -341,6 +362,7 @@ static void test_failures(void **state)
 		assert_int_equal(ask("a.org."), VIGIE_RCODE_SERVFAIL);
 		assert_true(from_cache);
 		assert_int_equal(question.answer.ede, VIGIE_EDE_CACHED_ERROR);
+		assert_string_equal(question.answer.ede_text, "it failed");
 		worker.now_ms++;
 		ask("a.org.");
 		assert_false(from_cache);
@@ -496,6 +518,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stale_by_default, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale_denial, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_off, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_why_stale, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_immediate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_back_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failures, setup, teardown),

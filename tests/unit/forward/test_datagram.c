@@ -260,26 +260,46 @@ static void test_source_address(void **state)
 	source->sin_family = AF_UNSPEC;
 }
 
+/* RFC 9715 section 3.1: who forges ICMP does not make the kernel send fragments. */
+static void test_no_path_mtu_is_learned(void **state)
+{
+	struct attempt attempt;
+	struct sockaddr_in from = ask(&attempt);
+	unsigned found = 0;
+
+	for (int fd = 0; fd < 1024; fd++) {
+		struct sockaddr_in own = {0};
+		socklen_t length = sizeof(own);
+		int discover = -1;
+
+		if (getsockname(fd, (struct sockaddr *)&own, &length) || own.sin_port != from.sin_port)
+			continue;
+		length = sizeof(discover);
+		assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, &length), 0);
+		assert_int_equal(discover, IP_PMTUDISC_OMIT);
+		found++;
+	}
+	assert_int_equal(found, 1);
+	datagram_drop(&attempt);
+}
+
 static void test_range_of_the_kernel(void **state)
 {
-	uint16_t first = 0;
-	uint16_t last = 0;
+	static const char *const bad[] = {
+		"32767\t60999\n", "1023\t29999\n", "32768\t65536\n", "50000\t40000\n", "32768", "",
+	};
+	struct ports_range range = {.first = 7};
 
-	assert_true(ports_range_read("32768\t60999\n", &first, &last));
-	assert_true(first == 32768 && last == 60999);
-	assert_true(ports_range_read("1024 29999", &first, &last));
+	assert_true(ports_range_read(&range, "32768\t60999\n"));
+	assert_true(range.first == 32768 && range.last == 60999 && !range.node_ports);
+	assert_true(ports_range_read(&range, "1024 29999"));
 	/* With ports that the pool does not have its draws would not be the pool's. */
-	assert_false(ports_range_has_node_ports(first, last));
-	assert_true(ports_range_read("1024\t65535\n", &first, &last));
-	assert_true(first == 1024 && last == 65535 && ports_range_has_node_ports(first, last));
-	assert_true(ports_range_read("1024 29999", &first, &last));
-	assert_false(ports_range_read("32767\t60999\n", &first, &last));
-	assert_false(ports_range_read("1023\t29999\n", &first, &last));
-	assert_false(ports_range_read("32768\t65536\n", &first, &last));
-	assert_false(ports_range_read("50000\t40000\n", &first, &last));
-	assert_false(ports_range_read("32768", &first, &last));
-	assert_false(ports_range_read("", &first, &last));
-	assert_true(first == 1024 && last == 29999);
+	assert_true(range.first == 1024 && range.last == 29999 && !range.node_ports);
+	assert_true(ports_range_read(&range, "1024\t65535\n"));
+	assert_true(range.first == 1024 && range.last == 65535 && range.node_ports);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(ports_range_read(&range, bad[i]));
+	assert_true(range.first == 1024 && range.last == 65535);
 }
 
 int main(void)
@@ -291,6 +311,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_flooded_socket, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_foreign_datagrams, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_source_address, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_path_mtu_is_learned, set_up, tear_down),
 		cmocka_unit_test(test_range_of_the_kernel),
 	};
 

@@ -488,7 +488,32 @@ static void test_a_slow_upstream(void **state)
 	}
 	assert_true(sim_upstreams[0].udp < 50);
 	assert_int_equal(slow, 0);
-	sim_upstreams[0].rtt_ms = 20;
+	sim_upstreams[0].rtt_ms = 20; /* it is fast again, which is noticed */
+	for (int i = 0; i < 10000; i++)
+		ask();
+	sim_upstreams[0].udp = 0;
+	for (int i = 0; i < 1000; i++)
+		ask();
+	assert_in_range(sim_upstreams[0].udp, 350, 650);
+}
+
+/* The path to one that comes back may be another one. */
+static void test_round_trips_before_an_outage(void **state)
+{
+	uint64_t now = 1000000;
+	struct health health;
+
+	health_init(&health, now);
+	for (int i = 0; i < 50; i++)
+		health_replied(&health, now, 500000);
+	assert_int_equal(health.srtt_us, 500000);
+	for (int i = 0; i < 3; i++, now += 300000)
+		health_lost(&health, now + 300000, now, 3, false);
+	assert_true(health_probe_failed(&health, now));
+	assert_true(health.open);
+	assert_true(health_replied(&health, now + 60000000, 20000));
+	assert_int_equal(health.srtt_us, 20000);
+	health_fini(&health);
 }
 
 static void test_read_timeout(void **state)
@@ -531,6 +556,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failover, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_policies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_slow_upstream, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_round_trips_before_an_outage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_read_timeout, setup, teardown),
 	};
 
