@@ -70,7 +70,7 @@ enum vigie_verdict static_zone_answer(const struct vigie_zone *zone, const struc
 enum vigie_verdict static_zone_serve(const struct static_zone *zone, const struct fallthrough *fall,
 				     struct vigie_request *request)
 {
-	const struct vigie_zone *data = rcu_dereference(zone->zone);
+	const struct vigie_zone *data = __atomic_load_n(&zone->zone, __ATOMIC_ACQUIRE);
 
 	if (data && __atomic_load_n(&zone->expired, __ATOMIC_RELAXED))
 		return fail(request, VIGIE_EDE_NO_REACHABLE_AUTHORITY, "the zone has expired");
@@ -79,7 +79,7 @@ enum vigie_verdict static_zone_serve(const struct static_zone *zone, const struc
 
 void static_zone_publish(struct static_zone *zone, struct vigie_zone *next)
 {
-	struct vigie_zone *old = rcu_xchg_pointer(&zone->zone, next);
+	struct vigie_zone *old = __atomic_exchange_n(&zone->zone, next, __ATOMIC_ACQ_REL);
 
 	if (!old)
 		return;
@@ -95,7 +95,7 @@ enum vigie_status static_zone_snapshot(const struct static_zone *zones, size_t c
 
 		if (!vigie_name_equal(zones[i].origin.bytes, origin->bytes))
 			continue;
-		zone = rcu_dereference(zones[i].zone);
+		zone = __atomic_load_n(&zones[i].zone, __ATOMIC_ACQUIRE);
 		if (!zone || __atomic_load_n(&zones[i].expired, __ATOMIC_RELAXED))
 			return VIGIE_ETIMEOUT;
 		*snapshot = vigie_zone_ref(zone);
