@@ -227,7 +227,8 @@ static void test_late_replies(void **state)
 		answer(&from, "unread");
 		datagram_drop(&first);
 		next = ask(&second);
-		answer(&from, "late");
+		if (next.sin_port != from.sin_port) /* it comes again once in tens of thousands */
+			answer(&from, "late");
 		answer(&next, "own");
 		heard = NULL;
 		wait_for_message();
