@@ -385,7 +385,7 @@ static void metrics(void *instance, struct vigie_metrics *metrics)
 	vigie_metrics_label(labels, sizeof(labels), "zone",
 			    vigie_name_to_text(hosts->zones.names[0].bytes, zone));
 	if (hosts->stamp.size >= 0)
-		vigie_metrics_add(metrics, "coredns_hosts_reload_timestamp_seconds", VIGIE_GAUGE,
+		vigie_metrics_add(metrics, "coredns_hosts_reload_timestamp_seconds", VIGIE_GAUGE_GREATEST,
 				  "When the hosts file was last read, as Unix time.", labels,
 				  (double)hosts->stamp.changed.tv_sec +
 					  (double)hosts->stamp.changed.tv_nsec / 1e9);
