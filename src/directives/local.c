@@ -3,6 +3,8 @@
 
 #include "directives.h"
 #include "special_use.h"
+#include "tally.h"
+#include "vigie/metrics.h"
 
 enum { TTL = 604800 };
 
@@ -10,6 +12,7 @@ struct local {
 	const struct special_zones *special;
 	const struct special_zones *private; /* NULL: they go on */
 	bool prefix;                         /* `localhost.example.org` is a localhost, too */
+	struct tally *tally;                 /* queries for localhosts that are not `localhost.` itself */
 };
 
 static enum vigie_status read_prefix(struct local *local, const struct vigie_statement *option,
@@ -56,8 +59,18 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 			status = vigie_option_unknown(statements[0], option, error);
 		}
 	}
+	if (status)
+		return status;
+	local->tally = tally_new(1);
 	*instance = local;
-	return status;
+	return local->tally ? VIGIE_OK : vigie_error_memory(error);
+}
+
+static void local_free(void *instance)
+{
+	struct local *local = instance;
+
+	tally_free(local->tally);
 }
 
 /* `localhost.` in front of another name: resolvers that append a search domain to it (CoreDNS answers these,
@@ -102,22 +115,37 @@ static enum vigie_verdict serve_prefixed(struct vigie_request *request)
 static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 {
 	static const struct fallthrough none;
-	const struct local *local = instance;
+	static const uint8_t localhost[] = "\x09localhost";
+	struct local *local = instance;
 	const struct vigie_query *query = request->query;
 	const struct static_zone *zone =
 		static_zone_find(local->special->list, local->special->count, &query->name);
 
 	if (!zone && local->private)
 		zone = static_zone_find(local->private->list, local->private->count, &query->name);
+	if (zone && query->name.labels > 1 && vigie_name_equal(zone->origin.bytes, localhost))
+		tally_count(local->tally, request, 0);
 	if (zone)
 		return static_zone_serve(zone, &none, request);
-	if (local->prefix && query->class == VIGIE_CLASS_IN && is_prefixed(&query->name))
-		return serve_prefixed(request);
-	return VIGIE_NEXT;
+	if (!local->prefix || query->class != VIGIE_CLASS_IN || !is_prefixed(&query->name))
+		return VIGIE_NEXT;
+	tally_count(local->tally, request, 0);
+	return serve_prefixed(request);
+}
+
+static void metrics(void *instance, struct vigie_metrics *metrics)
+{
+	const struct local *local = instance;
+
+	vigie_metrics_add(metrics, "coredns_local_localhost_requests_total", VIGIE_COUNTER,
+			  "Queries for localhosts other than localhost itself.", "",
+			  (double)tally_sum(local->tally, 0));
 }
 
 const struct vigie_directive vigie_directive_local = {
 	.name = "local",
 	.setup = setup,
+	.free = local_free,
 	.serve = serve,
+	.metrics = metrics,
 };

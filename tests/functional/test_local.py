@@ -8,6 +8,7 @@ import dns.name
 import dns.rcode
 import pytest
 
+from metrics_page import Page
 from scripted_upstream import Reply, Upstream
 from vigie_process import free_port, records, refused_configuration
 
@@ -56,6 +57,17 @@ def test_localhost_prefix(start, upstream):
     assert not on.ask(name, "MX").answer and not upstream.log
     assert off.ask("localhost.example.com.").rcode() == dns.rcode.NXDOMAIN
     assert upstream.asked("localhost.example.com.")
+
+
+@pytest.mark.parametrize("options, count", [("", 4), ("{\n localhost_prefix off\n }", 2)])
+def test_metrics(start, upstream, options, count):
+    """Names of localhosts, but not localhost itself."""
+    http = free_port()
+    vigie = start(f".:PORT {{\n prometheus 127.0.0.1:{http}\n local {options}\n forward . {upstream.text}\n}}\n")
+    for name in ("localhost.", "a.localhost.", "A.B.LOCALHOST.", "localhost.example.com.", "localhost.localdomain.",
+                 "1.0.0.127.in-addr.arpa.", "x.invalid.", "notlocalhost."):
+        vigie.ask(name)
+    assert Page(f"127.0.0.1:{http}").value("coredns_local_localhost_requests_total") == count
 
 
 def test_private_use(start, upstream):
