@@ -585,6 +585,10 @@ def test_what_it_says_of_itself(server, start):
     for line in (r'vigie_kubernetes_synced{zone="cluster.local.",kind="services"} 1',
                  r'vigie_kubernetes_watch_age_seconds{zone="cluster.local.",kind="endpointslices"} 0\.\d+',
                  r'vigie_kubernetes_bad_objects_total{zone="cluster.local.",kind="services"} 0',
+                 r'vigie_kubernetes_trouble{zone="cluster.local.",kind="services"} 0',
+                 r'vigie_kubernetes_lists_total{zone="cluster.local.",kind="services"} 1',
+                 r'vigie_kubernetes_watches_total{zone="cluster.local.",kind="services"} 1',
+                 r'vigie_kubernetes_objects_total{zone="cluster.local.",kind="services"} 2',
                  r'vigie_records{zone="cluster.local.",kind="endpoints"} 3',
                  r'vigie_records_bytes{zone="cluster.local.",kind="answers"} [1-9]\d+',
                  r'vigie_records_bytes{zone="cluster.local.",kind="addresses"} [1-9]\d+',
@@ -597,6 +601,7 @@ def test_what_it_says_of_itself(server, start):
     server.stop()
     wait_for(lambda: "cannot watch services" in get(ready, "/ready/detail")[1], "the trouble to be told")
     assert get(ready, "/ready") == (200, "OK")
+    assert 'vigie_kubernetes_trouble{zone="cluster.local.",kind="services"} 1\n' in get(metrics, "/metrics")[1]
     server.start()
     wait_for(lambda: "cannot" not in get(ready, "/ready/detail")[1], "the end of the trouble")
     page = get(metrics, "/metrics")[1]
