@@ -11,6 +11,7 @@ from pathlib import Path
 import dns.message
 import pytest
 
+import vigie_process
 from scripted_upstream import Reply
 from vigie_process import BINARY, ENVIRONMENT, PATIENCE, Vigie, free_port, refused_configuration, wait_for
 
@@ -210,6 +211,35 @@ def test_records_dump(vigie):
     assert {each["namespace"] for each in json.loads(ctl(vigie, "--json", "records", "dump", "prod"))["services"]} == {"prod"}
     assert json.loads(ctl(vigie, "--json", "records", "dump", "no-such"))["services"] == []
     assert "namespace=default service=web kind=ClusterIP" in ctl(vigie, "records", "dump", "default/web")
+
+
+@pytest.mark.parametrize("prepare, path", [
+    ("mount -t tmpfs -o ro none /run", "/dev/shm/vigie/control.sock"),
+    ("mount -t tmpfs none /run", "/run/vigie/control.sock"),
+    ("mount -t tmpfs -o ro none /run && mkdir -m 777 /dev/shm/vigie", None)], ids=["read-only", "writable", "somebody else's"])
+def test_ctl_without_a_path(start, snapshot, tmp_path, monkeypatch, prepare, path):
+    """The root of a pod is read-only, and an operator who changed the image and nothing else asks it all the same."""
+    root = os.geteuid() == 0
+    wrapper = tmp_path / "as-in-a-pod"
+    wrapper.write_text(f"#!/bin/sh\nexec unshare {'' if root else '--map-root-user'} --mount sh -c 'mount -t tmpfs none /dev/shm && "
+                       f"{prepare} && exec {BINARY} \"$@\"' sh \"$@\"\n")
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(vigie_process, "BINARY", wrapper)
+    corefile = f".:PORT {{\n\tbind 127.0.0.1\n\tkubernetes cluster.local {{\n\t\tsnapshot {snapshot}\n\t}}\n}}\n"
+    vigie = start(corefile)
+    space = ["nsenter", "--target", str(vigie.process.pid), "--mount", *([] if root else ["--user", "--preserve-credentials"])]
+
+    def ask(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run([*space, BINARY, "ctl", *words], capture_output=True, text=True, timeout=PATIENCE, env=ENVIRONMENT)
+
+    if not path:
+        assert ask("status").returncode == 1
+        vigie.wait_for_log("no vigie ctl for this process: the control socket /run/vigie/control.sock: No such file or directory")
+        return
+    assert "ready: true" in ask("status").stdout
+    assert ask("-s", path, "reload").stdout == "reload: done\n"
+    vigie_process.reload(vigie, corefile.replace("\tbind", "\tnsid\n\tbind"))
+    assert "nsid" in ask("-s", path, "status").stdout
 
 
 def test_ctl_reload(vigie, snapshot):
