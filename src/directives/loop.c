@@ -262,10 +262,8 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	}
 	if (!atomic_load_explicit(&loop->looping, memory_order_relaxed))
 		return VIGIE_NEXT;
-	vigie_request_fail(request, VIGIE_RCODE_SERVFAIL,
-			   "what is forwarded comes back: see the log of 'loop'");
-	vigie_answer_explain(request->answer, VIGIE_EDE_OTHER, request->trouble);
-	return VIGIE_ANSWERED;
+	return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL,
+				  "what is forwarded comes back: see the log of 'loop'");
 }
 
 static void metrics(void *instance, struct vigie_metrics *scrape)

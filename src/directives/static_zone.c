@@ -44,13 +44,8 @@ enum vigie_verdict static_zone_answer(const struct vigie_zone *zone, const struc
 	struct vigie_name target;
 
 	if (query->class != VIGIE_CLASS_IN || query->type == VIGIE_TYPE_AXFR ||
-	    query->type == VIGIE_TYPE_IXFR) {
-		vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);
-		if (query->class == VIGIE_CLASS_IN)
-			vigie_answer_explain(request->answer, VIGIE_EDE_PROHIBITED,
-					     "no transfer directive allows this");
-		return VIGIE_ANSWERED;
-	}
+	    query->type == VIGIE_TYPE_IXFR)
+		return vigie_request_refuse_kind(request);
 	if (!zone)
 		return fail(request, VIGIE_EDE_NOT_READY, "the zone is not loaded");
 	switch (vigie_zone_answer(zone, query, request->answer, &target)) {

@@ -354,8 +354,21 @@ static void find(const struct template *template, struct vigie_request *request,
 
 static enum vigie_verdict fail(struct vigie_request *request, const char *trouble)
 {
-	vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, trouble);
-	vigie_answer_explain(request->answer, VIGIE_EDE_OTHER, trouble);
+	return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, trouble);
+}
+
+static void explain(const struct rule *rule, struct vigie_request *request)
+{
+	if (rule->explained)
+		vigie_answer_explain(request->answer, (enum vigie_ede)rule->ede, rule->ede_text);
+}
+
+/* `rcode SERVFAIL`: nothing that the log need tell of. */
+static enum vigie_verdict fail_as_said(const struct rule *rule, struct vigie_request *request)
+{
+	vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, NULL);
+	vigie_answer_explain(request->answer, VIGIE_EDE_OTHER, "template");
+	explain(rule, request);
 	return VIGIE_ANSWERED;
 }
 
@@ -408,9 +421,7 @@ static enum vigie_verdict complete(const struct template *template, const struct
 	if (!write_section(template, found, VIGIE_AUTHORITY, NULL) ||
 	    !write_section(template, found, VIGIE_ADDITIONAL, NULL))
 		return fail(request, "template: what a template made is no record");
-	if (found->rule->explained)
-		vigie_answer_explain(request->answer, (enum vigie_ede)found->rule->ede,
-				     found->rule->ede_text);
+	explain(found->rule, request);
 	return VIGIE_ANSWERED;
 }
 
@@ -442,7 +453,7 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	tally_count(template->tally, request,
 		    found.rule->counter + (size_t)(found.zone - found.rule->zones.names));
 	if (found.rule->rcode == VIGIE_RCODE_SERVFAIL)
-		return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, NULL);
+		return fail_as_said(found.rule, request);
 	request->answer->flags |= VIGIE_FLAG_AA;
 	request->answer->rcode = found.rule->rcode;
 	if (!write_section(template, &found, VIGIE_ANSWER, follows ? &target : NULL))

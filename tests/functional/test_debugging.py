@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import dns.message
+import dns.rcode
 import pytest
 
 import vigie_process
@@ -179,6 +180,43 @@ a.test:{free_port()} {{
     assert "block: none serves this name here" in texts(served, "trace.www.example.com.vigie.")
     reply = served.ask("www.example.com.", size=1232)
     assert int(reply.options[0].code) == 20  # Not Authoritative
+
+
+@pytest.mark.parametrize("name, rdtype, rdclass, rcode, code, why", [
+    (WEB, "A", "CH", "REFUSED", 21, "no class but IN is served"),
+    ("www.example.com.", "A", "HS", "REFUSED", 21, "no class but IN is served"),
+    ("zone.test.", "A", "HS", "REFUSED", 21, "no class but IN is served"),
+    ("cluster.local.", "AXFR", "IN", "REFUSED", 18, "no transfer directive allows this"),
+    ("www.example.com.", "AXFR", "IN", "REFUSED", 18, "no transfer directive allows this"),
+    ("zone.test.", "AXFR", "IN", "REFUSED", 18, "no transfer directive allows this"),
+    ("missing.default.svc.cluster.local.", "A", "IN", "NXDOMAIN", 0, "a name of the cluster is not asked of this upstream"),
+    ("x.invalid.", "A", "IN", "NXDOMAIN", 0, "a special-use name is not asked of an upstream"),
+    ("fails.test.", "A", "IN", "SERVFAIL", 0, "template"),
+    ("blocked.test.", "A", "IN", "SERVFAIL", 15, "a reason of its own"),
+    ("a.long.test.", "A", "IN", "SERVFAIL", 0, "rewrite: invalid name after rewrite")])
+def test_errors_say_why(start, snapshot, tmp_path, name, rdtype, rdclass, rcode, code, why):
+    (tmp_path / "db").write_text("@ 60 SOA ns host 1 60 60 60 60\n@ 60 NS ns\n")
+    vigie = start(f""".:PORT {{
+	bind 127.0.0.1
+	rewrite name suffix long.test {"a." * 126}long.test
+	template IN A fails.test {{
+		rcode SERVFAIL
+	}}
+	template IN A blocked.test {{
+		rcode SERVFAIL
+		ederror 15 "a reason of its own"
+	}}
+	kubernetes cluster.local {{
+		snapshot {snapshot}
+		fallthrough
+	}}
+	file {tmp_path}/db zone.test
+	forward . 127.0.0.1:1
+}}
+""")
+    reply = vigie.ask(name, rdtype, rdclass, tcp=True, size=1232)
+    assert dns.rcode.to_text(reply.rcode()) == rcode
+    assert [(int(option.code), option.text) for option in reply.options] == [(code, why)]
 
 
 # By `vigie ctl`
