@@ -42,12 +42,12 @@ library() {
 	touch "$libraries/$name.done"
 }
 
-install_packages "${BUILD_PACKAGES[@]}" ca-certificates dpkg-dev libcap2-bin libssl-dev zlib1g-dev
+install_packages "${BUILD_PACKAGES[@]}" ca-certificates dpkg-dev libcap2-bin libnghttp2-dev libssl-dev zlib1g-dev
 mkdir -p "$libraries"
 install_sources
 library libmicrohttpd --disable-https --disable-doc --disable-examples --disable-curl
 library curl --with-openssl --without-libpsl --without-libssh2 --without-librtmp --without-libidn2 --without-brotli \
-	--without-zstd --without-nghttp2 --without-gssapi --disable-ldap --disable-ldaps --disable-ftp --disable-file \
+	--without-zstd --with-nghttp2 --without-gssapi --disable-ldap --disable-ldaps --disable-ftp --disable-file \
 	--disable-telnet --disable-tftp --disable-pop3 --disable-imap --disable-smtp --disable-smb --disable-gopher \
 	--disable-mqtt --disable-dict --disable-rtsp --disable-manual --disable-alt-svc --disable-hsts \
 	--disable-libcurl-option

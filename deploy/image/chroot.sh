@@ -89,6 +89,7 @@ image() {
 	size=$(du -b -s "$root/out" | cut -f 1)
 	[ "$size" -lt 20000000 ] || fail "$size bytes are too many for the image"
 	[ -z "$(find "$root/out" -perm /6000)" ] || fail "something is setuid"
+	grep -q "nghttp2/%s" "$root/out/vigie" || fail "libcurl has no HTTP/2: each watch would have its own connection"
 	echo "the image: $size bytes, $(find "$root/out" -type f | wc -l) files, reproducible: ${first%% *}"
 }
 

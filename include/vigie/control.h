@@ -18,6 +18,9 @@ enum {
 };
 
 #define VIGIE_CONTROL_PATH "/run/vigie/control.sock"
+/* Where the folder of the first can be neither made nor written to: the root of a container is read-only as a
+ * rule, and this is memory of its own. */
+#define VIGIE_CONTROL_PATH_SHM "/dev/shm/vigie/control.sock"
 
 struct vigie_control;
 struct vigie_control_question;

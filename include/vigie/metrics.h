@@ -12,7 +12,12 @@
 #include "vigie/buffer.h"
 #include "vigie/status.h"
 
-enum vigie_metric_type { VIGIE_COUNTER, VIGIE_GAUGE };
+enum vigie_metric_type {
+	VIGIE_COUNTER,
+	VIGIE_GAUGE,
+	VIGIE_GAUGE_LEAST,    /* a gauge that is no amount: of several samples the least is told */
+	VIGIE_GAUGE_GREATEST, /* the same with the greatest */
+};
 
 /* A distribution that one thread counts and another reads. Bounds are upper ones, ascending, in the metric's
  * unit (seconds, bytes); static storage. `counts` has one more: what is above the last. */
@@ -31,7 +36,8 @@ void vigie_metrics_free(struct vigie_metrics *metrics);
 
 /* Adds a sample of a family. `name` and `help` are static; `labels` is the text between the braces, or ""
  * (see vigie_metrics_label). Two samples of one family with the same labels are summed, so that several
- * instances may report alike. Memory that is out makes the scrape fail at the end. */
+ * instances may report alike, unless the type says otherwise. Memory that is out makes the scrape fail at the
+ * end. */
 void vigie_metrics_add(struct vigie_metrics *metrics, const char *name, enum vigie_metric_type type,
 		       const char *help, const char *labels, double value);
 void vigie_metrics_add_histogram(struct vigie_metrics *metrics, const char *name, const char *help,

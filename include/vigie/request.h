@@ -219,17 +219,35 @@ static inline void vigie_worker_defer(struct vigie_worker *worker, struct vigie_
 	worker->deferred = deferred;
 }
 
-/* Makes the answer an error without records. `trouble` as in struct vigie_request; of a SERVFAIL it is the
- * Extended DNS Error, too. */
+/* Makes the answer an error without records. `trouble` as in struct vigie_request; the client is told, too,
+ * unless vigie_answer_explain says something else. */
 static inline enum vigie_verdict vigie_request_fail(struct vigie_request *request, uint16_t rcode,
 						    const char *trouble)
 {
 	vigie_answer_reset(request->answer);
 	request->answer->rcode = rcode;
 	request->trouble = trouble;
-	if (trouble && rcode == VIGIE_RCODE_SERVFAIL)
+	if (trouble)
 		vigie_answer_explain(request->answer, VIGIE_EDE_OTHER, trouble);
 	return VIGIE_ANSWERED;
+}
+
+/* The same for what is asked for, and not allowed or not done here: nothing that the log need tell of. `why`:
+ * static storage. */
+static inline enum vigie_verdict vigie_request_refuse(struct vigie_request *request, enum vigie_ede code,
+						      const char *why)
+{
+	vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);
+	vigie_answer_explain(request->answer, code, why);
+	return VIGIE_ANSWERED;
+}
+
+/* Of a class that is served by nobody, or of a transfer that nobody allows. */
+static inline enum vigie_verdict vigie_request_refuse_kind(struct vigie_request *request)
+{
+	if (request->query->class != VIGIE_CLASS_IN)
+		return vigie_request_refuse(request, VIGIE_EDE_NOT_SUPPORTED, "no class but IN is served");
+	return vigie_request_refuse(request, VIGIE_EDE_PROHIBITED, "no transfer directive allows this");
 }
 
 #endif

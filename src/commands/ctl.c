@@ -28,7 +28,8 @@ static const char usage[] =
 	"  cache flush NAME               forgets NAME and all below it (. is everything)\n"
 	"  reload                         load the Corefile again, and say what came of it\n"
 	"  log LEVEL                      debug, info, warning, error or fatal\n"
-	"  -s SOCKET                      the control socket (default " VIGIE_CONTROL_PATH ")\n"
+	"  -s SOCKET                      the control socket (default " VIGIE_CONTROL_PATH ",\n"
+	"                                 else " VIGIE_CONTROL_PATH_SHM ")\n"
 	"  --json                         the answer as one JSON object\n";
 
 /* The answer to the words as text; NULL and a message on stderr when there is none. */
@@ -141,9 +142,16 @@ static void print_text(const json_t *reply)
 	}
 }
 
+static const char *default_path(void)
+{
+	bool other = access(VIGIE_CONTROL_PATH, F_OK) && access(VIGIE_CONTROL_PATH_SHM, F_OK) == 0;
+
+	return other ? VIGIE_CONTROL_PATH_SHM : VIGIE_CONTROL_PATH;
+}
+
 int command_ctl(int count, char **arguments)
 {
-	const char *path = VIGIE_CONTROL_PATH;
+	const char *path = default_path();
 	json_t *words = json_array();
 	struct vigie_buffer text;
 	bool json = false;

@@ -9,6 +9,7 @@ const char flags_usage[] =
 	"Usage of vigie:\n"
 	"  vigie [FLAGS]        serve\n"
 	"  vigie check [FLAGS]  say what the Corefile would do, or all that is wrong with it; opens nothing\n"
+	"  vigie ctl -h         ask a vigie that is running\n"
 	"  vigie translate -h   make a Corefile of kube-dns' ConfigMap\n"
 	"\n"
 	"  -conf FILE      Corefile to load (default: ./Corefile, then /etc/vigie/Corefile)\n"

@@ -33,7 +33,7 @@ void acme_answers_present(void *argument, const char *name, const char *value)
 	memcpy(record->value, value, length);
 	pthread_mutex_lock(&lock);
 	record->next = records;
-	rcu_assign_pointer(records, record);
+	__atomic_store_n(&records, record, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -54,7 +54,7 @@ void acme_answers_withdraw(void *argument, const char *name, const char *value)
 	for (struct record **at = &records; *at; at = &(*at)->next) {
 		if (is(*at, &wire, value)) {
 			gone = *at;
-			rcu_assign_pointer(*at, gone->next);
+			__atomic_store_n(at, gone->next, __ATOMIC_RELEASE);
 			break;
 		}
 	}
@@ -70,8 +70,8 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 
 	if (query->type != VIGIE_TYPE_TXT || query->class != VIGIE_CLASS_IN)
 		return VIGIE_NEXT;
-	for (const struct record *record = rcu_dereference(records); record;
-	     record = rcu_dereference(record->next)) {
+	for (const struct record *record = __atomic_load_n(&records, __ATOMIC_ACQUIRE); record;
+	     record = __atomic_load_n(&record->next, __ATOMIC_ACQUIRE)) {
 		uint8_t *rdata;
 
 		if (!vigie_name_equal(record->name.bytes, query->name.bytes))

@@ -142,7 +142,7 @@ static void scan_again(uv_work_t *work)
 		old = watch->automatic->table; /* only this thread changes it */
 		table = auto_scan(&watch->automatic->folder, old);
 		if (table) {
-			rcu_assign_pointer(watch->automatic->table, table);
+			__atomic_store_n(&watch->automatic->table, table, __ATOMIC_RELEASE);
 			synchronize_rcu();
 			auto_table_free(old);
 		}
@@ -240,7 +240,7 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 
 	if (!zones_match(&automatic->zones, name))
 		return VIGIE_NEXT;
-	zone = auto_table_find(rcu_dereference(automatic->table), name);
+	zone = auto_table_find(__atomic_load_n(&automatic->table, __ATOMIC_ACQUIRE), name);
 	return zone ? static_zone_answer(zone->zone, NULL, request) : VIGIE_NEXT;
 }
 
@@ -249,7 +249,8 @@ static enum vigie_status zone(void *instance, const struct vigie_name *origin, s
 	const struct automatic *automatic = instance;
 	const struct auto_zone *found =
 		zones_match(&automatic->zones, origin)
-			? auto_table_get(rcu_dereference(automatic->table), origin->bytes, origin->length)
+			? auto_table_get(__atomic_load_n(&automatic->table, __ATOMIC_ACQUIRE), origin->bytes,
+					 origin->length)
 			: NULL;
 
 	if (!found || !found->zone)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <urcu-qsbr.h>
 
 #include "primary.h"
 #include "vigie/clock.h"
@@ -327,17 +328,25 @@ struct follower *follower_new(const struct vigie_name *origin, struct source *so
 
 void follower_adopt(struct follower *follower, const struct follower *from)
 {
-	if (!from->has_zone || from->compiled)
+	struct vigie_zone *zone;
+
+	if (!from->has_zone)
 		return;
+	/* A thread of the pool may be replacing it, and frees it when nobody is online. */
+	rcu_thread_online();
+	zone = vigie_zone_ref(__atomic_load_n(&from->zone.zone, __ATOMIC_ACQUIRE));
+	rcu_thread_offline();
 	if (is_catalog(follower)) {
-		follower->lists = vigie_catalog_read(from->zone.zone, NULL);
-		if (!follower->lists)
+		follower->lists = vigie_catalog_read(zone, NULL);
+		if (!follower->lists) {
+			vigie_zone_unref(zone);
 			return;
+		}
 	}
-	follower->zone.zone = vigie_zone_ref(from->zone.zone);
+	follower->zone.zone = zone;
 	follower->zone.expired = from->zone.expired;
 	follower->has_zone = true;
-	follower->soa = from->soa;
+	vigie_zone_soa(zone, &follower->soa);
 	follower->expire_ms = from->expire_ms;
 }
 

@@ -70,8 +70,8 @@ struct follower {
 struct follower *follower_new(const struct vigie_name *origin, struct source *source,
 			      struct follower *catalog, const struct follower_events *events);
 
-/* Takes over the zone of another one, unless a newer one is just coming to that; for one that has just been
- * made, which then has a catalog's `lists`, too. */
+/* Takes over the zone of another one, also while a newer one is just coming to that; for one that has just
+ * been made, which then has a catalog's `lists`, too. Leaves the thread offline. */
 void follower_adopt(struct follower *follower, const struct follower *from);
 
 /* Asks at once, the first primary first, also when `source` has changed. */

@@ -247,7 +247,7 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	/* Other classes ask a server about itself: version.bind must not tell of the upstream. */
 	if (request->query->class != VIGIE_CLASS_IN || request->query->type == VIGIE_TYPE_AXFR ||
 	    request->query->type == VIGIE_TYPE_IXFR)
-		return vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);
+		return vigie_request_refuse_kind(request);
 	if (guard_holds(forward->block, rule->from, rule->from_count, request))
 		return VIGIE_ANSWERED;
 	return ask(forward, rule, request);

@@ -69,9 +69,9 @@ static void add_member(struct vigie_metrics *metrics, const struct vigie_upstrea
 	char labels[LABELS_MAX] = "";
 
 	vigie_metrics_label(labels, sizeof(labels), "to", member->text);
-	vigie_metrics_add(metrics, "vigie_forward_upstream_up", VIGIE_GAUGE,
+	vigie_metrics_add(metrics, "vigie_forward_upstream_up", VIGIE_GAUGE_LEAST,
 			  "Whether an upstream is asked: 0 while it only gets probes.", labels, member->up);
-	vigie_metrics_add(metrics, "vigie_forward_rtt_seconds", VIGIE_GAUGE,
+	vigie_metrics_add(metrics, "vigie_forward_rtt_seconds", VIGIE_GAUGE_GREATEST,
 			  "Smoothed round-trip time of an upstream.", labels, member->srtt_us / 1e6);
 	labels[0] = 0;
 	vigie_metrics_label(labels, sizeof(labels), "proxy_name", "forward");

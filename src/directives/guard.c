@@ -128,6 +128,8 @@ bool guard_holds(const struct vigie_block *block, const struct vigie_name *from,
 	if (guarded && labels < guarded->zone.labels) {
 		if (guarded->block == block) {
 			deny(request, &guarded->zone);
+			vigie_answer_explain(request->answer, VIGIE_EDE_OTHER,
+					     "a name of the cluster is not asked of this upstream");
 		} else {
 			/* Another block knows whether it exists; this one is not to say so. */
 			vigie_request_fail(request, VIGIE_RCODE_REFUSED,
@@ -138,6 +140,9 @@ bool guard_holds(const struct vigie_block *block, const struct vigie_name *from,
 	}
 	if (zone && labels < zone->origin.labels) {
 		static_zone_serve(zone, &none, request);
+		if (request->answer->rcode != VIGIE_RCODE_NOERROR)
+			vigie_answer_explain(request->answer, VIGIE_EDE_OTHER,
+					     "a special-use name is not asked of an upstream");
 		return true;
 	}
 	return false;

@@ -99,7 +99,7 @@ static enum vigie_status load(struct hosts *hosts)
 	if (old && !stamp.exists)
 		vigie_log(VIGIE_LOG_WARNING, "hosts", "File does not exist: %s", hosts->path);
 	hosts->stamp = stamp;
-	rcu_assign_pointer(hosts->table, table);
+	__atomic_store_n(&hosts->table, table, __ATOMIC_RELEASE);
 	if (old) {
 		synchronize_rcu(); /* workers are online for a batch at most */
 		hosts_table_free(old);
@@ -342,7 +342,7 @@ static enum vigie_verdict serve_reverse(const struct hosts *hosts, const struct 
 static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 {
 	const struct hosts *hosts = instance;
-	const struct hosts_table *table = rcu_dereference(hosts->table);
+	const struct hosts_table *table = __atomic_load_n(&hosts->table, __ATOMIC_ACQUIRE);
 	const struct vigie_query *query = request->query;
 	const struct hosts_entry *entries;
 	size_t count;
@@ -385,7 +385,7 @@ static void metrics(void *instance, struct vigie_metrics *metrics)
 	vigie_metrics_label(labels, sizeof(labels), "zone",
 			    vigie_name_to_text(hosts->zones.names[0].bytes, zone));
 	if (hosts->stamp.size >= 0)
-		vigie_metrics_add(metrics, "coredns_hosts_reload_timestamp_seconds", VIGIE_GAUGE,
+		vigie_metrics_add(metrics, "coredns_hosts_reload_timestamp_seconds", VIGIE_GAUGE_GREATEST,
 				  "When the hosts file was last read, as Unix time.", labels,
 				  (double)hosts->stamp.changed.tv_sec +
 					  (double)hosts->stamp.changed.tv_nsec / 1e9);

@@ -295,9 +295,8 @@ static __attribute__((noinline)) enum vigie_verdict serve_any(const struct kuber
 	struct vigie_name target;
 
 	if (query->class != VIGIE_CLASS_IN)
-		return zones_match(&kubernetes->zones, &query->name)
-			       ? vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL)
-			       : VIGIE_NEXT;
+		return zones_match(&kubernetes->zones, &query->name) ? vigie_request_refuse_kind(request)
+								     : VIGIE_NEXT;
 	switch (vigie_records_answer(&kubernetes->view, query, request->rotation, request->answer, &target)) {
 	case VIGIE_LOOKUP_OTHER:
 		return VIGIE_NEXT;
@@ -314,7 +313,7 @@ static __attribute__((noinline)) enum vigie_verdict serve_any(const struct kuber
 		vigie_answer_explain(request->answer, VIGIE_EDE_NOT_READY, request->trouble);
 		return VIGIE_ANSWERED;
 	case VIGIE_LOOKUP_REFUSED:
-		return vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);
+		return vigie_request_refuse_kind(request);
 	case VIGIE_LOOKUP_CHASE:
 		return vigie_request_lookup(request, &target, query->type, chase_append, NULL);
 	}

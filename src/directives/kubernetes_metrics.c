@@ -114,13 +114,13 @@ static void add_state(const struct scrape *scrape, enum vigie_kind kind)
 
 	vigie_watcher_state(scrape->kubernetes->watcher, kind, &state);
 	label(scrape, "kind", vigie_kind_text(kind), labels);
-	vigie_metrics_add(scrape->metrics, "vigie_kubernetes_synced", VIGIE_GAUGE,
+	vigie_metrics_add(scrape->metrics, "vigie_kubernetes_synced", VIGIE_GAUGE_LEAST,
 			  "1 when the kind has been listed whole once.", labels, state.synced);
 	if (state.last_seen_ms)
-		vigie_metrics_add(scrape->metrics, "vigie_kubernetes_watch_age_seconds", VIGIE_GAUGE,
+		vigie_metrics_add(scrape->metrics, "vigie_kubernetes_watch_age_seconds", VIGIE_GAUGE_GREATEST,
 				  "Time since the API server last said anything about the kind.", labels,
 				  (double)(now - state.last_seen_ms) / 1000);
-	vigie_metrics_add(scrape->metrics, "vigie_kubernetes_trouble", VIGIE_GAUGE,
+	vigie_metrics_add(scrape->metrics, "vigie_kubernetes_trouble", VIGIE_GAUGE_GREATEST,
 			  "1 while the kind cannot be watched.", labels, state.trouble[0] != 0);
 	vigie_metrics_add(scrape->metrics, "vigie_kubernetes_lists_total", VIGIE_COUNTER,
 			  "Pages of lists, and streams of initial events, that were asked for.", labels,

@@ -64,7 +64,7 @@ static void on_timer(uv_timer_t *timer)
 		vigie_log(VIGIE_LOG_ERROR, "loadbalance", "%s: the old weights stay", error.text);
 		return;
 	}
-	rcu_assign_pointer(loadbalance->weights, weights);
+	__atomic_store_n(&loadbalance->weights, weights, __ATOMIC_RELEASE);
 	synchronize_rcu(); /* workers are online for a batch at most */
 	weights_free(old);
 	vigie_log(VIGIE_LOG_INFO, "loadbalance", "Successfully reloaded weight file %s", loadbalance->path);
@@ -275,7 +275,8 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 static __attribute__((noinline)) void arrange(struct loadbalance *loadbalance, struct vigie_request *request)
 {
 	if (loadbalance && loadbalance->path)
-		vigie_answer_arrange(request->answer, weigh, rcu_dereference(loadbalance->weights));
+		vigie_answer_arrange(request->answer, weigh,
+				     __atomic_load_n(&loadbalance->weights, __ATOMIC_ACQUIRE));
 	else if (!request->answer->rotated)
 		vigie_answer_rotate(request->answer, request->rotation >> 1);
 	if (loadbalance && loadbalance->prefer_count > 0)

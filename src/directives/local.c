@@ -12,7 +12,7 @@ struct local {
 	const struct special_zones *special;
 	const struct special_zones *private; /* NULL: they go on */
 	bool prefix;                         /* `localhost.example.org` is a localhost, too */
-	struct tally *tally;                 /* queries for either, but for `localhost` itself */
+	struct tally *tally;                 /* queries for localhosts that are not `localhost.` itself */
 };
 
 static enum vigie_status read_prefix(struct local *local, const struct vigie_statement *option,
@@ -59,10 +59,11 @@ static enum vigie_status setup(struct vigie_block *block, const struct vigie_sta
 			status = vigie_option_unknown(statements[0], option, error);
 		}
 	}
-	if (!status)
-		local->tally = tally_new(1);
+	if (status)
+		return status;
+	local->tally = tally_new(1);
 	*instance = local;
-	return status || local->tally ? status : vigie_error_memory(error);
+	return local->tally ? VIGIE_OK : vigie_error_memory(error);
 }
 
 static void local_free(void *instance)
@@ -70,14 +71,6 @@ static void local_free(void *instance)
 	struct local *local = instance;
 
 	tally_free(local->tally);
-}
-
-static bool is_below_localhost(const struct vigie_name *name)
-{
-	static const uint8_t end[] = "\x09localhost";
-
-	return name->labels > 1 &&
-	       memcmp(name->bytes + name->offset[name->labels - 1], end, sizeof(end)) == 0;
 }
 
 /* `localhost.` in front of another name: resolvers that append a search domain to it (CoreDNS answers these,
@@ -122,30 +115,30 @@ static enum vigie_verdict serve_prefixed(struct vigie_request *request)
 static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 {
 	static const struct fallthrough none;
-	const struct local *local = instance;
+	static const uint8_t localhost[] = "\x09localhost";
+	struct local *local = instance;
 	const struct vigie_query *query = request->query;
 	const struct static_zone *zone =
 		static_zone_find(local->special->list, local->special->count, &query->name);
 
 	if (!zone && local->private)
 		zone = static_zone_find(local->private->list, local->private->count, &query->name);
-	if (zone) {
-		if (is_below_localhost(&query->name))
-			tally_count(local->tally, request, 0);
+	if (zone && query->name.labels > 1 && vigie_name_equal(zone->origin.bytes, localhost))
+		tally_count(local->tally, request, 0);
+	if (zone)
 		return static_zone_serve(zone, &none, request);
-	}
 	if (!local->prefix || query->class != VIGIE_CLASS_IN || !is_prefixed(&query->name))
 		return VIGIE_NEXT;
 	tally_count(local->tally, request, 0);
 	return serve_prefixed(request);
 }
 
-static void metrics(void *instance, struct vigie_metrics *scrape)
+static void metrics(void *instance, struct vigie_metrics *metrics)
 {
 	const struct local *local = instance;
 
-	vigie_metrics_add(scrape, "coredns_local_localhost_requests_total", VIGIE_COUNTER,
-			  "Requests for names below localhost, or that begin with it.", "",
+	vigie_metrics_add(metrics, "coredns_local_localhost_requests_total", VIGIE_COUNTER,
+			  "Queries for localhosts other than localhost itself.", "",
 			  (double)tally_sum(local->tally, 0));
 }
 

@@ -330,8 +330,8 @@ static void metrics(void *instance, struct vigie_metrics *scrape)
 	char zone[VIGIE_NAME_TEXT_MAX];
 
 	vigie_metrics_label(labels, sizeof(labels), "zone", vigie_name_to_text(loop->zone.bytes, zone));
-	vigie_metrics_add(scrape, "vigie_loop_detected", VIGIE_GAUGE, "Whether what is forwarded comes back.",
-			  labels, atomic_load(&loop->looping));
+	vigie_metrics_add(scrape, "vigie_loop_detected", VIGIE_GAUGE_GREATEST,
+			  "Whether what is forwarded comes back.", labels, atomic_load(&loop->looping));
 }
 
 const struct vigie_directive vigie_directive_loop = {

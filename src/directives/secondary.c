@@ -164,7 +164,7 @@ static void stop(void *instance)
 	struct follower_table *table = secondary->table;
 
 	secondary_keep_release(secondary);
-	rcu_assign_pointer(secondary->table, NULL);
+	__atomic_store_n(&secondary->table, NULL, __ATOMIC_RELEASE);
 	for (size_t i = 0; table && i < table->count; i++) {
 		follower_stop(table->list[i]);
 		follower_free(table->list[i]);
@@ -200,8 +200,8 @@ fail:
 static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 {
 	const struct secondary *secondary = instance;
-	const struct follower *follower =
-		follower_table_find(rcu_dereference(secondary->table), &request->query->name);
+	const struct follower *follower = follower_table_find(
+		__atomic_load_n(&secondary->table, __ATOMIC_ACQUIRE), &request->query->name);
 	const struct source *source;
 
 	if (!follower)
@@ -213,8 +213,8 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 static enum vigie_status zone(void *instance, const struct vigie_name *origin, struct vigie_zone **out)
 {
 	const struct secondary *secondary = instance;
-	const struct follower *follower =
-		follower_table_get(rcu_dereference(secondary->table), origin->bytes, origin->length);
+	const struct follower *follower = follower_table_get(
+		__atomic_load_n(&secondary->table, __ATOMIC_ACQUIRE), origin->bytes, origin->length);
 
 	return follower ? static_zone_snapshot(&follower->zone, 1, origin, out) : VIGIE_ENOENT;
 }
@@ -223,8 +223,8 @@ static enum vigie_status zone(void *instance, const struct vigie_name *origin, s
 static bool notify(void *instance, const struct vigie_name *origin, const struct sockaddr *client)
 {
 	const struct secondary *secondary = instance;
-	struct follower *follower =
-		follower_table_get(rcu_dereference(secondary->table), origin->bytes, origin->length);
+	struct follower *follower = follower_table_get(__atomic_load_n(&secondary->table, __ATOMIC_ACQUIRE),
+						       origin->bytes, origin->length);
 
 	return follower && follower_notify(follower, client);
 }

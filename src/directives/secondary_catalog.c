@@ -146,7 +146,7 @@ void secondary_apply_catalog(struct secondary *secondary, struct follower *catal
 			retired->removed[retired->count++] = follower;
 	}
 	follower_table_sort(change.next);
-	rcu_assign_pointer(secondary->table, change.next);
+	__atomic_store_n(&secondary->table, change.next, __ATOMIC_RELEASE);
 	for (size_t i = 0; i < retired->count; i++) {
 		struct follower *follower = retired->removed[i];
 

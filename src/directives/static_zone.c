@@ -44,13 +44,8 @@ enum vigie_verdict static_zone_answer(const struct vigie_zone *zone, const struc
 	struct vigie_name target;
 
 	if (query->class != VIGIE_CLASS_IN || query->type == VIGIE_TYPE_AXFR ||
-	    query->type == VIGIE_TYPE_IXFR) {
-		vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);
-		if (query->class == VIGIE_CLASS_IN)
-			vigie_answer_explain(request->answer, VIGIE_EDE_PROHIBITED,
-					     "no transfer directive allows this");
-		return VIGIE_ANSWERED;
-	}
+	    query->type == VIGIE_TYPE_IXFR)
+		return vigie_request_refuse_kind(request);
 	if (!zone)
 		return fail(request, VIGIE_EDE_NOT_READY, "the zone is not loaded");
 	switch (vigie_zone_answer(zone, query, request->answer, &target)) {
@@ -70,7 +65,7 @@ enum vigie_verdict static_zone_answer(const struct vigie_zone *zone, const struc
 enum vigie_verdict static_zone_serve(const struct static_zone *zone, const struct fallthrough *fall,
 				     struct vigie_request *request)
 {
-	const struct vigie_zone *data = rcu_dereference(zone->zone);
+	const struct vigie_zone *data = __atomic_load_n(&zone->zone, __ATOMIC_ACQUIRE);
 
 	if (data && __atomic_load_n(&zone->expired, __ATOMIC_RELAXED))
 		return fail(request, VIGIE_EDE_NO_REACHABLE_AUTHORITY, "the zone has expired");
@@ -79,7 +74,7 @@ enum vigie_verdict static_zone_serve(const struct static_zone *zone, const struc
 
 void static_zone_publish(struct static_zone *zone, struct vigie_zone *next)
 {
-	struct vigie_zone *old = rcu_xchg_pointer(&zone->zone, next);
+	struct vigie_zone *old = __atomic_exchange_n(&zone->zone, next, __ATOMIC_ACQ_REL);
 
 	if (!old)
 		return;
@@ -95,7 +90,7 @@ enum vigie_status static_zone_snapshot(const struct static_zone *zones, size_t c
 
 		if (!vigie_name_equal(zones[i].origin.bytes, origin->bytes))
 			continue;
-		zone = rcu_dereference(zones[i].zone);
+		zone = __atomic_load_n(&zones[i].zone, __ATOMIC_ACQUIRE);
 		if (!zone || __atomic_load_n(&zones[i].expired, __ATOMIC_RELAXED))
 			return VIGIE_ETIMEOUT;
 		*snapshot = vigie_zone_ref(zone);

@@ -352,6 +352,26 @@ static void find(const struct template *template, struct vigie_request *request,
 		vigie_type_text(query->type == VIGIE_TYPE_ANY ? found->rule->type : query->type, found->type);
 }
 
+static enum vigie_verdict fail(struct vigie_request *request, const char *trouble)
+{
+	return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, trouble);
+}
+
+static void explain(const struct rule *rule, struct vigie_request *request)
+{
+	if (rule->explained)
+		vigie_answer_explain(request->answer, (enum vigie_ede)rule->ede, rule->ede_text);
+}
+
+/* `rcode SERVFAIL`: nothing that the log need tell of. */
+static enum vigie_verdict fail_as_said(const struct rule *rule, struct vigie_request *request)
+{
+	vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, NULL);
+	vigie_answer_explain(request->answer, VIGIE_EDE_OTHER, "template");
+	explain(rule, request);
+	return VIGIE_ANSWERED;
+}
+
 /* Makes the record of a line; NULL when that fails. `rr` is room for it. */
 static const struct rr_text *make_record(const struct template *template, const struct line *line,
 					 const struct found *found, struct rr_text *rr)
@@ -400,11 +420,8 @@ static enum vigie_verdict complete(const struct template *template, const struct
 {
 	if (!write_section(template, found, VIGIE_AUTHORITY, NULL) ||
 	    !write_section(template, found, VIGIE_ADDITIONAL, NULL))
-		return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL,
-					  "template: what a template made is no record");
-	if (found->rule->explained)
-		vigie_answer_explain(request->answer, (enum vigie_ede)found->rule->ede,
-				     found->rule->ede_text);
+		return fail(request, "template: what a template made is no record");
+	explain(found->rule, request);
 	return VIGIE_ANSWERED;
 }
 
@@ -430,18 +447,17 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 
 	find(template, request, &found);
 	if (found.refused)
-		return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, "template: no pattern matches");
+		return fail(request, "template: no pattern matches");
 	if (!found.rule)
 		return VIGIE_NEXT;
 	tally_count(template->tally, request,
 		    found.rule->counter + (size_t)(found.zone - found.rule->zones.names));
 	if (found.rule->rcode == VIGIE_RCODE_SERVFAIL)
-		return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, NULL);
+		return fail_as_said(found.rule, request);
 	request->answer->flags |= VIGIE_FLAG_AA;
 	request->answer->rcode = found.rule->rcode;
 	if (!write_section(template, &found, VIGIE_ANSWER, follows ? &target : NULL))
-		return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL,
-					  "template: what a template made is no record");
+		return fail(request, "template: what a template made is no record");
 	if (target.length > 0)
 		return vigie_request_lookup(request, &target, query->type, chased, instance);
 	return complete(template, &found, request);

@@ -173,7 +173,7 @@ static void read_all(struct datagram *datagram)
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (got < 0)
-			exchange_failed(datagram->attempt, -errno, strerror(errno));
+			exchange_failed(datagram->attempt, -errno, uv_strerror(-errno));
 		else
 			exchange_message(datagram->attempt, message, (size_t)got);
 	}
@@ -371,7 +371,7 @@ static void on_turn(uv_idle_t *turns)
 		error = send_query(datagram);
 		if (error) {
 			datagrams->turn.enter(datagrams->turn.argument);
-			exchange_failed(datagram->attempt, error, strerror(-error));
+			exchange_failed(datagram->attempt, error, uv_strerror(error));
 			datagrams->turn.leave(datagrams->turn.argument);
 		}
 	}

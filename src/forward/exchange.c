@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 #include "vigie/answer.h"
 #include "vigie/clock.h"
@@ -230,7 +231,7 @@ static bool ask(struct exchange *exchange, size_t index, enum vigie_protocol pro
 	}
 	attempt->hopeless = true;
 	if (error != -EINPROGRESS) /* it waits for the reply already */
-		set_trouble(exchange, attempt->upstream, VIGIE_EDE_NETWORK_ERROR, strerror(-error));
+		set_trouble(exchange, attempt->upstream, VIGIE_EDE_NETWORK_ERROR, uv_strerror(error));
 	if (!is_local(error))
 		count_loss(attempt, now);
 	return false;

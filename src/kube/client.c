@@ -350,6 +350,14 @@ bool client_is_shared(const struct client_request *request)
 	return version != CURL_HTTP_VERSION_1_0 && version != CURL_HTTP_VERSION_1_1;
 }
 
+bool client_is_answered(const struct client_request *request)
+{
+	long status = 0;
+
+	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status != 0;
+}
+
 void client_cancel(struct client_request *request)
 {
 	request_free(request);

@@ -48,6 +48,8 @@ struct client_request *client_get(struct client *client, const char *path, const
 bool client_is_proto(const struct client_request *request);
 /* Whether other requests may use the same connection: HTTP/2, or not known as there is no response yet. */
 bool client_is_shared(const struct client_request *request);
+/* Whether the server has begun to answer. */
+bool client_is_answered(const struct client_request *request);
 void client_cancel(struct client_request *request);
 
 /* Closes all connections: the next request makes a new one. All requests must have ended or been cancelled;

@@ -205,7 +205,8 @@ static void begin(struct stream *stream, uint64_t now)
 		end(stream, &no_memory);
 }
 
-/* Whether a stream has to wait for others: one list at a time, max_inflight requests in all. */
+/* Whether a stream has to wait for others: one list at a time, max_inflight requests in all. A watch is in
+ * flight until the server answers it, as of CoreDNS: else none would be left for other kinds. */
 static bool must_wait(const struct vigie_watcher *watcher, const struct stream *stream)
 {
 	unsigned inflight = 0;
@@ -216,8 +217,8 @@ static bool must_wait(const struct vigie_watcher *watcher, const struct stream *
 
 		if (!other->request)
 			continue;
-		inflight++;
 		listing = listing || reflector_is_listing(&other->reflector);
+		inflight += reflector_is_listing(&other->reflector) || !client_is_answered(other->request);
 	}
 	return (listing && reflector_wants_list(&stream->reflector)) ||
 	       (watcher->max_inflight > 0 && inflight >= watcher->max_inflight);

@@ -80,15 +80,29 @@ static struct family *get_family(struct vigie_metrics *metrics, const char *name
 	return family;
 }
 
-static void add_sample(struct vigie_metrics *metrics, struct family *family, const char *suffix,
-		       const char *labels, double value)
+static double join(enum vigie_metric_type type, double a, double b)
+{
+	switch (type) {
+	case VIGIE_GAUGE_LEAST:
+		return a < b ? a : b;
+	case VIGIE_GAUGE_GREATEST:
+		return a > b ? a : b;
+	case VIGIE_COUNTER:
+	case VIGIE_GAUGE:
+		break;
+	}
+	return a + b;
+}
+
+static void add_sample(struct vigie_metrics *metrics, struct family *family, enum vigie_metric_type type,
+		       const char *suffix, const char *labels, double value)
 {
 	size_t length = strlen(labels) + 1;
 	struct sample *sample;
 
 	for (sample = family->first; sample; sample = sample->next) {
 		if (strcmp(sample->suffix, suffix) == 0 && strcmp(sample->labels, labels) == 0) {
-			sample->value += value;
+			sample->value = join(type, sample->value, value);
 			return;
 		}
 	}
@@ -109,7 +123,7 @@ void vigie_metrics_add(struct vigie_metrics *metrics, const char *name, enum vig
 	struct family *family = get_family(metrics, name, type == VIGIE_COUNTER ? "counter" : "gauge", help);
 
 	if (family)
-		add_sample(metrics, family, "", labels, value);
+		add_sample(metrics, family, type, "", labels, value);
 }
 
 void vigie_metrics_add_histogram(struct vigie_metrics *metrics, const char *name, const char *help,
@@ -127,12 +141,12 @@ void vigie_metrics_add_histogram(struct vigie_metrics *metrics, const char *name
 		count += histogram->counts[i];
 		snprintf(with_bound, sizeof(with_bound), "%s", labels);
 		vigie_metrics_label(with_bound, sizeof(with_bound), "le", bound);
-		add_sample(metrics, family, "_bucket", with_bound, (double)count);
+		add_sample(metrics, family, VIGIE_COUNTER, "_bucket", with_bound, (double)count);
 	}
 	if (!family)
 		return;
-	add_sample(metrics, family, "_sum", labels, histogram->sum);
-	add_sample(metrics, family, "_count", labels, (double)count);
+	add_sample(metrics, family, VIGIE_COUNTER, "_sum", labels, histogram->sum);
+	add_sample(metrics, family, VIGIE_COUNTER, "_count", labels, (double)count);
 }
 
 void vigie_metrics_label(char *labels, size_t size, const char *name, const char *value)

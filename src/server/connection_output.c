@@ -115,7 +115,7 @@ void connection_flush(struct connection *connection)
 		return;
 	vigie_buffer_fini(out); /* an idle connection holds no memory */
 	if (connection->unsent > 0 && client_unsent(connection) > VIGIE_TCP_CLIENT_BYTES_MAX) {
-		connection->worker->counters.tcp_slow++;
+		count_more(&connection->worker->counters.tcp_slow, 1);
 		connection_close(connection);
 	}
 }

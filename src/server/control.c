@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "metrics.h"
@@ -142,24 +143,63 @@ static void on_question(void *argument, struct vigie_control_question *question,
 		control_ask_directives(server, question, count, words);
 }
 
+/* Whether the folder of VIGIE_CONTROL_PATH_SHM is this user's alone, who makes it: others may write beside
+ * it. */
+static bool make_shm_folder(void)
+{
+	static const char folder[] = "/dev/shm/vigie";
+	struct stat is;
+
+	mkdir(folder, 0700);
+	return lstat(folder, &is) == 0 && S_ISDIR(is.st_mode) && is.st_uid == geteuid() &&
+	       (is.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+static bool open_at(struct vigie_server *server, const char *path, struct vigie_error *reason)
+{
+	server->control_path = strdup(path);
+	if (!server->control_path) {
+		vigie_error_memory(reason);
+		return false;
+	}
+	server->control = vigie_control_open(server->process.loop, path, on_question, server, reason);
+	if (!server->control) {
+		free(server->control_path);
+		server->control_path = NULL;
+	}
+	return server->control != NULL;
+}
+
+static bool open_somewhere(struct vigie_server *server, struct vigie_error *reason)
+{
+	struct vigie_error other;
+
+	return open_at(server, VIGIE_CONTROL_PATH, reason) ||
+	       (access("/run/vigie", W_OK) && make_shm_folder() &&
+		open_at(server, VIGIE_CONTROL_PATH_SHM, &other));
+}
+
+static bool is_open_at(const struct vigie_server *server, const char *asked)
+{
+	if (!server->control)
+		return false;
+	if (asked)
+		return strcmp(server->control_path, asked) == 0;
+	return strcmp(server->control_path, VIGIE_CONTROL_PATH) == 0 ||
+	       strcmp(server->control_path, VIGIE_CONTROL_PATH_SHM) == 0;
+}
+
 enum vigie_status server_control_open(struct vigie_server *server, struct vigie_error *error)
 {
 	const char *asked = server->current->process.control;
-	const char *path = asked ? asked : VIGIE_CONTROL_PATH;
 	struct vigie_error reason;
 
-	if (server->control && strcmp(server->control_path, path) == 0)
+	if (is_open_at(server, asked))
 		return VIGIE_OK;
 	server_control_close(server);
-	if (strcmp(path, "off") == 0)
+	if (asked && strcmp(asked, "off") == 0)
 		return VIGIE_OK;
-	server->control_path = strdup(path);
-	if (server->control_path)
-		server->control =
-			vigie_control_open(server->process.loop, path, on_question, server, &reason);
-	else
-		vigie_error_memory(&reason);
-	if (server->control)
+	if (asked ? open_at(server, asked, &reason) : open_somewhere(server, &reason))
 		return VIGIE_OK;
 	if (asked)
 		return vigie_error_set(error, VIGIE_EIO, "%s", reason.text);

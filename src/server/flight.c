@@ -92,7 +92,7 @@ static inline bool conclude(struct flight *flight, const struct link *link, enum
 	if (verdict == VIGIE_ANSWERED)
 		return answered(flight, link->hook);
 	if (verdict == VIGIE_DROP)
-		worker_of(flight->request.worker)->counters.dropped += !flight->inner;
+		count_more(&worker_of(flight->request.worker)->counters.dropped, !flight->inner);
 	return false;
 }
 
@@ -149,7 +149,7 @@ static __attribute__((noinline)) const struct block *find_block(struct flight *f
 
 static __attribute__((noinline)) bool refuse_name(struct flight *flight)
 {
-	worker_of(flight->request.worker)->counters.unserved++;
+	count_more(&worker_of(flight->request.worker)->counters.unserved, 1);
 	flight->answer.rcode = VIGIE_RCODE_REFUSED;
 	vigie_answer_explain(&flight->answer, VIGIE_EDE_NOT_AUTHORITATIVE,
 			     "no server block serves this name here");
@@ -190,7 +190,7 @@ static __attribute__((noinline)) size_t turn_away(struct flight *flight, enum vi
 
 	if (bytes > 0)
 		return bytes;
-	worker_of(flight->request.worker)->counters.refused[gate]++;
+	count_more(&worker_of(flight->request.worker)->counters.refused[gate], 1);
 	return vigie_answer_refusal(&flight->query, gate, buffer, limit);
 }
 
@@ -202,7 +202,7 @@ inline size_t flight_answer(struct flight *flight, enum vigie_channel channel, c
 	if (gate != VIGIE_GATE_OK)
 		return turn_away(flight, gate, packet, length, buffer,
 				 channel == VIGIE_CHANNEL_UDP ? VIGIE_UDP_SIZE_PLAIN : VIGIE_MESSAGE_MAX);
-	worker_of(flight->request.worker)->counters.queries[channel]++;
+	count_more(&worker_of(flight->request.worker)->counters.queries[channel], 1);
 	begin(flight, buffer, limit_of(&flight->query, channel));
 	/* A client's query is not traced: what is, `explain` asks itself. */
 	return run(flight, false) ? vigie_answer_end(&flight->answer) : 0;
@@ -427,7 +427,7 @@ static void finish(struct flight *flight, struct vigie_pending *pending, bool re
 	if (!ready)
 		return;
 	if (is_late(flight)) {
-		pending->worker->counters.dropped++;
+		count_more(&pending->worker->counters.dropped, 1);
 		return;
 	}
 	if (pending->channel == VIGIE_CHANNEL_UDP)

@@ -37,7 +37,7 @@ static void evict_oldest(struct worker *worker)
 	}
 	if (!oldest)
 		return;
-	worker->counters.tcp_evicted++;
+	count_more(&worker->counters.tcp_evicted, 1);
 	connection_close(oldest);
 }
 
@@ -52,9 +52,9 @@ static void on_connection(uv_stream_t *stream, int status)
 	connection = connection_new(worker, listener->listener, stream);
 	if (!connection)
 		return;
-	worker->counters.tcp_accepted++;
+	count_more(&worker->counters.tcp_accepted, 1);
 	if (client_is_full(worker, &connection->origin.client)) {
-		worker->counters.tcp_rejected++;
+		count_more(&worker->counters.tcp_rejected, 1);
 		connection_close(connection);
 		return;
 	}
@@ -170,9 +170,9 @@ void tcp_tick(struct worker *worker)
 		if (c->pending > 0 || now - c->active_ms < timeout_of(c))
 			continue;
 		if (c->unsent > 0)
-			worker->counters.tcp_slow++;
+			count_more(&worker->counters.tcp_slow, 1);
 		else
-			worker->counters.tcp_idle++;
+			count_more(&worker->counters.tcp_idle, 1);
 		connection_close(c);
 	}
 }

@@ -200,12 +200,12 @@ static void send_all(struct udp_socket *udp, struct mmsghdr *out, unsigned count
 		if (now < 0 && errno == EINTR)
 			continue;
 		if (now < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
-			udp->worker->counters.udp_unsent += count - sent;
+			count_more(&udp->worker->counters.udp_unsent, count - sent);
 			return;
 		}
 		if (now < 0) {
 			/* This one cannot be sent (its client's address, say); the next may. */
-			udp->worker->counters.udp_unsent++;
+			count_more(&udp->worker->counters.udp_unsent, 1);
 			now = 1;
 		}
 		sent += (unsigned)now;
@@ -311,11 +311,11 @@ static __attribute__((noinline)) bool pressure_drops(struct udp_socket *udp, str
 	const uint8_t *address = client_bytes(packet->msg_name, &length);
 
 	if (wall_ms > stamp && wall_ms - stamp > VIGIE_UDP_AGE_MAX_MS) {
-		udp->worker->counters.udp_stale++;
+		count_more(&udp->worker->counters.udp_stale, 1);
 		return true;
 	}
 	if (!fair_admit(&udp->pressure.fair, address, length)) {
-		udp->worker->counters.udp_unfair++;
+		count_more(&udp->worker->counters.udp_unfair, 1);
 		filter_add(&udp->pressure.filter, udp->fd, address + length - 4);
 		return true;
 	}
@@ -469,7 +469,7 @@ void udp_count_unread(struct udp_socket *udp)
 
 	if (getsockopt(udp->fd, SOL_SOCKET, SO_MEMINFO, memory, &length))
 		return;
-	udp->worker->counters.udp_unread += memory[SK_MEMINFO_DROPS] - udp->unread; /* it wraps */
+	count_more(&udp->worker->counters.udp_unread, memory[SK_MEMINFO_DROPS] - udp->unread); /* it wraps */
 	udp->unread = memory[SK_MEMINFO_DROPS];
 }
 

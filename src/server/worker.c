@@ -44,8 +44,8 @@ static void count_turn(struct turns *turns, uint64_t us)
 
 	while (at < TURN_BOUNDS && seconds > turn_bounds[at])
 		at++;
-	turns->counts[at]++;
-	turns->sum_us += us;
+	count_more(&turns->counts[at], 1);
+	count_more(&turns->sum_us, us);
 }
 
 void worker_enter(struct worker *worker)
@@ -105,7 +105,8 @@ static void count_refused(struct worker *worker)
 {
 	for (struct udp_socket *udp = worker->udp_sockets; udp; udp = udp->next)
 		udp_count_unread(udp);
-	worker->counters.refused_upstream = vigie_exchanger_refused(worker->base.exchanger);
+	__atomic_store_n(&worker->counters.refused_upstream, vigie_exchanger_refused(worker->base.exchanger),
+			 __ATOMIC_RELAXED);
 }
 
 static void on_tick(uv_timer_t *timer)

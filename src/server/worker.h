@@ -29,6 +29,12 @@ struct counters {
 	uint64_t refused_upstream; /* questions that were not asked upstream: too many under way */
 };
 
+/* In the thread that the counter belongs to. */
+static inline void count_more(uint64_t *counter, uint64_t more)
+{
+	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
+}
+
 /* How long the loop was held by one callback, in seconds: what a packet that comes meanwhile waits. */
 enum { TURN_BOUNDS = 13 };
 extern const double turn_bounds[TURN_BOUNDS];

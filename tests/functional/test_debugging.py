@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import dns.message
+import dns.rcode
 import pytest
 
+import vigie_process
 from scripted_upstream import Reply
 from vigie_process import BINARY, ENVIRONMENT, PATIENCE, Vigie, free_port, refused_configuration, wait_for
 
@@ -182,6 +184,43 @@ a.test:{free_port()} {{
     assert int(reply.options[0].code) == 20  # Not Authoritative
 
 
+@pytest.mark.parametrize("name, rdtype, rdclass, rcode, code, why", [
+    (WEB, "A", "CH", "REFUSED", 21, "no class but IN is served"),
+    ("www.example.com.", "A", "HS", "REFUSED", 21, "no class but IN is served"),
+    ("zone.test.", "A", "HS", "REFUSED", 21, "no class but IN is served"),
+    ("cluster.local.", "AXFR", "IN", "REFUSED", 18, "no transfer directive allows this"),
+    ("www.example.com.", "AXFR", "IN", "REFUSED", 18, "no transfer directive allows this"),
+    ("zone.test.", "AXFR", "IN", "REFUSED", 18, "no transfer directive allows this"),
+    ("missing.default.svc.cluster.local.", "A", "IN", "NXDOMAIN", 0, "a name of the cluster is not asked of this upstream"),
+    ("x.invalid.", "A", "IN", "NXDOMAIN", 0, "a special-use name is not asked of an upstream"),
+    ("fails.test.", "A", "IN", "SERVFAIL", 0, "template"),
+    ("blocked.test.", "A", "IN", "SERVFAIL", 15, "a reason of its own"),
+    ("a.long.test.", "A", "IN", "SERVFAIL", 0, "rewrite: invalid name after rewrite")])
+def test_errors_say_why(start, snapshot, tmp_path, name, rdtype, rdclass, rcode, code, why):
+    (tmp_path / "db").write_text("@ 60 SOA ns host 1 60 60 60 60\n@ 60 NS ns\n")
+    vigie = start(f""".:PORT {{
+	bind 127.0.0.1
+	rewrite name suffix long.test {"a." * 126}long.test
+	template IN A fails.test {{
+		rcode SERVFAIL
+	}}
+	template IN A blocked.test {{
+		rcode SERVFAIL
+		ederror 15 "a reason of its own"
+	}}
+	kubernetes cluster.local {{
+		snapshot {snapshot}
+		fallthrough
+	}}
+	file {tmp_path}/db zone.test
+	forward . 127.0.0.1:1
+}}
+""")
+    reply = vigie.ask(name, rdtype, rdclass, tcp=True, size=1232)
+    assert dns.rcode.to_text(reply.rcode()) == rcode
+    assert [(int(option.code), option.text) for option in reply.options] == [(code, why)]
+
+
 # By `vigie ctl`
 
 
@@ -212,6 +251,35 @@ def test_records_dump(vigie):
     assert {each["namespace"] for each in json.loads(ctl(vigie, "--json", "records", "dump", "prod"))["services"]} == {"prod"}
     assert json.loads(ctl(vigie, "--json", "records", "dump", "no-such"))["services"] == []
     assert "namespace=default service=web kind=ClusterIP" in ctl(vigie, "records", "dump", "default/web")
+
+
+@pytest.mark.parametrize("prepare, path", [
+    ("mount -t tmpfs -o ro none /run", "/dev/shm/vigie/control.sock"),
+    ("mount -t tmpfs none /run", "/run/vigie/control.sock"),
+    ("mount -t tmpfs -o ro none /run && mkdir -m 777 /dev/shm/vigie", None)], ids=["read-only", "writable", "somebody else's"])
+def test_ctl_without_a_path(start, snapshot, tmp_path, monkeypatch, prepare, path):
+    """The root of a pod is read-only, and an operator who changed the image and nothing else asks it all the same."""
+    root = os.geteuid() == 0
+    wrapper = tmp_path / "as-in-a-pod"
+    wrapper.write_text(f"#!/bin/sh\nexec unshare {'' if root else '--map-root-user'} --mount sh -c 'mount -t tmpfs none /dev/shm && "
+                       f"{prepare} && exec {BINARY} \"$@\"' sh \"$@\"\n")
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(vigie_process, "BINARY", wrapper)
+    corefile = f".:PORT {{\n\tbind 127.0.0.1\n\tkubernetes cluster.local {{\n\t\tsnapshot {snapshot}\n\t}}\n}}\n"
+    vigie = start(corefile)
+    space = ["nsenter", "--target", str(vigie.process.pid), "--mount", *([] if root else ["--user", "--preserve-credentials"])]
+
+    def ask(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run([*space, BINARY, "ctl", *words], capture_output=True, text=True, timeout=PATIENCE, env=ENVIRONMENT)
+
+    if not path:
+        assert ask("status").returncode == 1
+        vigie.wait_for_log("no vigie ctl for this process: the control socket /run/vigie/control.sock: No such file or directory")
+        return
+    assert "ready: true" in ask("status").stdout
+    assert ask("-s", path, "reload").stdout == "reload: done\n"
+    vigie_process.reload(vigie, corefile.replace("\tbind", "\tnsid\n\tbind"))
+    assert "nsid" in ask("-s", path, "status").stdout
 
 
 def test_ctl_reload(vigie, snapshot):

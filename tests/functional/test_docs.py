@@ -48,6 +48,16 @@ def test_metrics_exist(document):
         assert any(each.encode() in program for each in (name, re.sub("_(bucket|sum|count)$", "", name))), name
 
 
+def test_each_metric_is_documented():
+    """By its name, or as one of `coredns_cache_*`."""
+    text = (TOP / "docs" / "corefile.md").read_text()
+    sources = "".join(path.read_text() for path in (TOP / "src").rglob("*.c"))
+    names = set(re.findall(r'"((?:coredns|vigie|process)_[a-z0-9_]+)"', sources))
+    assert len(names) > 80
+    families = re.findall(r"`(\w+_)\*`", text)
+    assert [name for name in sorted(names) if f"`{name}`" not in text and not name.startswith(tuple(families))] == []
+
+
 def test_each_directive_has_its_section():
     text = (TOP / "docs" / "corefile.md").read_text()
     listed = subprocess.run([BINARY, "-plugins"], capture_output=True, text=True, check=True).stdout.split()

@@ -51,6 +51,19 @@ def test_replies_of_an_upstream(serve, upstream):
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def test_an_upstream_of_several_blocks(start, upstream):
+    """As of NodeLocal DNSCache: what it is asked adds up, whether it is up does not."""
+    http = free_port()
+    upstream.default = Reply()
+    vigie = start("".join(f"{zone}:PORT {{\n\tbind 127.0.0.1\n\tprometheus 127.0.0.1:{http}\n\tforward . {upstream.text}\n}}\n"
+                          for zone in ("a.test", "b.test", "c.test")))
+    for zone in ("a.test.", "b.test."):
+        vigie.ask(zone)
+    page = Page(f"127.0.0.1:{http}")
+    assert page.value("vigie_forward_queries_total", to=upstream.text) >= 2
+    assert [sample.value for sample in page.samples("vigie_forward_upstream_up", to=upstream.text)] == [1]
+
+
 def test_an_upstream_that_fails(serve, upstream):
     """One of two becomes silent: failed probes, and it is down; then the other one: questions that nobody takes."""
     with Upstream() as other:

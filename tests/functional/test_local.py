@@ -59,12 +59,15 @@ def test_localhost_prefix(start, upstream):
     assert upstream.asked("localhost.example.com.")
 
 
-def test_names_below_localhost_are_counted(start):
+@pytest.mark.parametrize("options, count", [("", 4), ("{\n localhost_prefix off\n }", 2)])
+def test_metrics(start, upstream, options, count):
+    """Names of localhosts, but not localhost itself."""
     http = free_port()
-    vigie = start(f".:PORT {{\n local\n prometheus 127.0.0.1:{http}\n}}\n")
-    for name in ("localhost.", "a.localhost.", "b.a.localhost.", "localhost.example.com.", "x.invalid.", "a.notlocalhost."):
+    vigie = start(f".:PORT {{\n prometheus 127.0.0.1:{http}\n local {options}\n forward . {upstream.text}\n}}\n")
+    for name in ("localhost.", "a.localhost.", "A.B.LOCALHOST.", "localhost.example.com.", "localhost.localdomain.",
+                 "1.0.0.127.in-addr.arpa.", "x.invalid.", "notlocalhost."):
         vigie.ask(name)
-    assert Page(f"127.0.0.1:{http}").value("coredns_local_localhost_requests_total") == 3
+    assert Page(f"127.0.0.1:{http}").value("coredns_local_localhost_requests_total") == count
 
 
 def test_private_use(start, upstream):
@@ -135,15 +138,6 @@ def test_cluster_and_stub_names_never_reach_the_default_upstream(start, snapshot
         assert [name for name in asked if ("." + name).endswith(tuple("." + zone for zone in held))] == []
         assert any(name.endswith("notcluster.local.") for name in asked)
         assert not any(name.endswith("corp.example.") for name in asked) and len(stub.log) > 100
-
-
-def test_reverse_names_of_others_are_asked_for(start, snapshot, upstream):
-    """Where `kubernetes` names all reverse zones, as in kubeadm's Corefile, they are not the cluster's alone."""
-    name = "8.8.8.8.in-addr.arpa."
-    upstream.answers[name, "PTR"] = Reply(f"{name} 60 IN PTR dns.example.")
-    vigie = start(f".:PORT {{\n kubernetes cluster.local in-addr.arpa ip6.arpa {{\n snapshot {snapshot}\n"
-                  f" fallthrough in-addr.arpa ip6.arpa\n }}\n forward . {upstream.text}\n}}\n")
-    assert vigie.ask(name, "PTR").answer
 
 
 def test_the_next_upstream_is_not_for_them_either(start, upstream):

@@ -12,13 +12,15 @@ LOOP = r'^\[ERROR\] plugin/loop: Loop \(.*\) detected for zone "\.", .* Query: "
 def test_a_loop_is_found_and_vigie_stays(start, snapshot):
     """Cluster names are answered all the while."""
     port = free_port()
-    vigie = start(f".:{port} {{\n loop\n kubernetes cluster.local {{\n snapshot {snapshot}\n }}\n"
+    http = free_port()
+    vigie = start(f".:{port} {{\n loop\n prometheus 127.0.0.1:{http}\n kubernetes cluster.local {{\n snapshot {snapshot}\n }}\n"
                   f" forward . 127.0.0.1:{port}\n}}\n", port=port)
     line = vigie.wait_for_log(LOOP)[0]
     assert f"'127.0.0.1:{port}' of 'forward' leads back here" in line
     message = vigie.ask(WWW, size=1232)
     assert message.rcode() == dns.rcode.SERVFAIL
     assert "comes back" in message.options[0].text
+    assert Page(f"127.0.0.1:{http}").value("vigie_loop_detected", zone=".") == 1
     assert vigie.ask("web.default.svc.cluster.local.").answer
 
 
@@ -69,11 +71,13 @@ def test_no_loop(start, upstream):
     names = []
     for _ in range(2):
         before = len(upstream.log)
-        vigie = start(f".:PORT {{\n loop\n cache\n forward . {upstream.text}\n}}\n")
+        http = free_port()
+        vigie = start(f".:PORT {{\n loop\n cache\n prometheus 127.0.0.1:{http}\n forward . {upstream.text}\n}}\n")
         wait_for(lambda: [name for _, name, kind, _ in upstream.log[before:] if kind == "HINFO"], "the probe")
         names += [name for _, name, kind, _ in upstream.log[before:] if kind == "HINFO"]
         assert vigie.ask(WWW).answer
         assert "Loop" not in vigie.log()
+        assert [sample.value for sample in Page(f"127.0.0.1:{http}").samples("vigie_loop_detected")] == [0]
     assert len(set(names)) == len(names)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from metrics_page import Page
 from scripted_upstream import Reply
-from vigie_process import PATIENCE, free_port, refused_configuration, wait_for
+from vigie_process import PATIENCE, free_port, read_frame, refused_configuration, wait_for
 
 WEB = "web.default.svc.cluster.local."
 
@@ -127,10 +127,52 @@ def test_what_the_gate_refuses_is_counted(metrics):
     vigie, scrape = metrics
     before = scrape()
     vigie.exchange_wire(bytes([0, 0, 2 << 3]) + bytes(9))  # not what `start` asks, which another worker may still have to count
-    after = scrape()
     name = "vigie_packets_refused_total"
-    assert after.value(name, reason="opcode") - before.value(name, reason="opcode") == 1
-    assert after.value("vigie_loop_stall_seconds_count") > before.value("vigie_loop_stall_seconds_count")
+    assert scrape().value(name, reason="opcode") - before.value(name, reason="opcode") == 1
+    name = "vigie_loop_stall_seconds_count"  # it is known a moment after the answer is on its way
+    wait_for(lambda: scrape().value(name) > before.value(name), "the turn to be counted")
+
+
+def test_what_becomes_of_queries_and_connections(start, upstream):
+    """Queries that are dropped, that no block serves, that wait; connections that come, stay and go."""
+    http = free_port()
+    upstream.answers["slow.a.test.", "A"] = Reply(drop=True)
+    vigie = start(f"""a.test:PORT {{
+	bind 127.0.0.1
+	workers 2
+	prometheus 127.0.0.1:{http}
+	timeouts {{
+		idle 1s
+	}}
+	acl dropped.a.test {{
+		drop
+	}}
+	forward . {upstream.text}
+}}
+""")
+
+    def metric(name: str, **labels) -> float:
+        return Page(f"127.0.0.1:{http}").value(f"vigie_{name}", **labels)
+
+    assert metric("workers") == 2
+    assert metric("queries_dropped_total") == metric("queries_unserved_total") == metric("queries_suspended") == 0
+    with vigie.udp_socket() as client:
+        client.send(dns.message.make_query("dropped.a.test.", "A").to_wire())
+        wait_for(lambda: metric("queries_dropped_total") == 1, "the dropped query")
+    vigie.ask("www.b.test.")
+    assert metric("queries_unserved_total") == 1
+    assert metric("tcp_connections_accepted_total") == 0
+    with socket.create_connection(("127.0.0.1", vigie.port)) as client:
+        wait_for(lambda: metric("tcp_connections") == 1, "the connection")
+        assert metric("tcp_connections_accepted_total") == 1
+        client.settimeout(PATIENCE)
+        client.sendall(dns.message.make_query("slow.a.test.", "A").to_wire(prepend_length=True))
+        wait_for(lambda: metric("queries_suspended") == 1, "the query that waits")
+        read_frame(client)
+        wait_for(lambda: metric("queries_suspended") == 0, "the end of it")
+        assert client.recv(1) == b""
+        assert metric("tcp_connections_closed_total", reason="idle") == 1
+        wait_for(lambda: metric("tcp_connections") == 0, "the end of the connection")
 
 
 def test_the_process_is_measured(metrics):

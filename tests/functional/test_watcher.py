@@ -20,6 +20,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 
 from cluster_objects import endpoint, endpoint_slice, namespace, service  # noqa: E402
+from metrics_page import Page  # noqa: E402
 from stub_api_server import Fault, Stored, StubApiServer, Stream  # noqa: E402
 from synthetic import Cluster  # noqa: E402
 from vigie_process import Vigie, addresses, free_port, own_file, records, wait_for  # noqa: E402
@@ -122,6 +123,49 @@ def test_several_servers_behind_one_name(server, start_watching, tmp_path, monke
         change_is_seen(server, vigie)
     finally:
         other.stop()
+
+
+@pytest.mark.parametrize("server", [{}, {"watch_list": False}], indirect=True, ids=["watch list", "pages"])
+@pytest.mark.parametrize("most", [1, 2])
+def test_all_kinds_are_watched_with_few_requests_in_flight(server, start_watching, most):
+    """A watch that goes on for minutes leaves room for the other kinds."""
+    vigie = start_watching("pods verified", f"apiserver_max_inflight {most}")
+    for plural in (*KINDS, "pods"):
+        server.watch(plural)
+    change_is_seen(server, vigie)
+
+
+def test_requests_in_flight(server, start_watching):
+    """While the API server does not answer two, there is no third."""
+    vigie = start_watching("apiserver_max_inflight 2")
+    for plural in KINDS:
+        server.watch(plural)
+    go_on = threading.Event()
+    server.faults += [Fault(act=lambda stream: go_on.wait(), times=3)]
+    before = len(server.requests)
+    server.http.disconnect()
+    wait_for(lambda: len(server.requests) == before + 2, "two requests")
+    time.sleep(1.2)
+    assert len(server.requests) == before + 2
+    go_on.set()
+    for plural in KINDS:
+        server.watch(plural)
+    change_is_seen(server, vigie)
+
+
+def test_requests_a_second(server, start):
+    """One at once, and then one a second."""
+    http = free_port()
+    began = time.monotonic()
+    start(f".:PORT {{\nprometheus 127.0.0.1:{http}\nkubernetes cluster.local {{\nstartup_timeout 20s\napiserver_burst 1\n"
+          f"apiserver_qps 1\n{server.corefile_option()}\n}}\n}}\n")
+    for plural in KINDS:
+        server.watch(plural)
+    assert time.monotonic() - began >= 2
+    page = Page(f"127.0.0.1:{http}")
+    waited = "coredns_kubernetes_rest_client_rate_limiter_duration_seconds"
+    assert page.value(f"{waited}_count") == 3
+    assert page.value(f"{waited}_sum") > 0
 
 
 # how a stream can end, and be taken up again
@@ -540,6 +584,10 @@ def test_what_it_says_of_itself(server, start):
     lines = [r'vigie_kubernetes_synced{zone="cluster.local.",kind="services"} 1',
                  r'vigie_kubernetes_watch_age_seconds{zone="cluster.local.",kind="endpointslices"} 0\.\d+',
                  r'vigie_kubernetes_bad_objects_total{zone="cluster.local.",kind="services"} 0',
+                 r'vigie_kubernetes_trouble{zone="cluster.local.",kind="services"} 0',
+                 r'vigie_kubernetes_lists_total{zone="cluster.local.",kind="services"} 1',
+                 r'vigie_kubernetes_watches_total{zone="cluster.local.",kind="services"} 1',
+                 r'vigie_kubernetes_objects_total{zone="cluster.local.",kind="services"} 2',
                  r'vigie_records{zone="cluster.local.",kind="endpoints"} 3',
                  r'vigie_records_bytes{zone="cluster.local.",kind="answers"} [1-9]\d+',
                  r'vigie_records_bytes{zone="cluster.local.",kind="addresses"} [1-9]\d+',
@@ -556,6 +604,7 @@ def test_what_it_says_of_itself(server, start):
     server.stop()
     wait_for(lambda: "cannot watch services" in get(ready, "/ready/detail")[1], "the trouble to be told")
     assert get(ready, "/ready") == (200, "OK")
+    assert 'vigie_kubernetes_trouble{zone="cluster.local.",kind="services"} 1\n' in get(metrics, "/metrics")[1]
     server.start()
     wait_for(lambda: "cannot" not in get(ready, "/ready/detail")[1], "the end of the trouble")
     page = get(metrics, "/metrics")[1]

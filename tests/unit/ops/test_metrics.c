@@ -33,6 +33,19 @@ static void test_samples_of_a_family_stand_together(void **state)
 			    "# HELP b Second.\n# TYPE b gauge\nb 0.25\n");
 }
 
+static void test_gauges_that_are_no_amounts(void **state)
+{
+	static const double values[] = {2, 1, 3};
+	struct vigie_metrics *metrics = vigie_metrics_new();
+
+	for (size_t i = 0; i < 3; i++) {
+		vigie_metrics_add(metrics, "a", VIGIE_GAUGE_LEAST, "Least.", "", values[i]);
+		vigie_metrics_add(metrics, "b", VIGIE_GAUGE_GREATEST, "Greatest.", "", values[i]);
+	}
+	check_page(metrics, "# HELP a Least.\n# TYPE a gauge\na 1\n"
+			    "# HELP b Greatest.\n# TYPE b gauge\nb 3\n");
+}
+
 static void test_histogram(void **state)
 {
 	static const double bounds[] = {0.5, 1};
@@ -71,6 +84,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_samples_of_a_family_stand_together),
+		cmocka_unit_test(test_gauges_that_are_no_amounts),
 		cmocka_unit_test(test_histogram),
 		cmocka_unit_test(test_labels_are_escaped),
 		cmocka_unit_test(test_a_label_without_room_is_left_out),
