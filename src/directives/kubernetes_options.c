@@ -141,6 +141,11 @@ static enum vigie_status read_endpoint(struct reader *reader, const struct vigie
 
 	if (status)
 		return status;
+	if (strstr(option->args[0].text, "://") && strncmp(option->args[0].text, "https://", 8) != 0 &&
+	    strncmp(option->args[0].text, "http://", 7) != 0)
+		return vigie_word_error(reader->error, &option->args[0],
+					"'endpoint' takes the https:// or http:// of an API server, not '%s'",
+					option->args[0].text);
 	reader->kubernetes->endpoint = option->args[0].text;
 	reader->kubernetes->source = &option->name;
 	if (option->arg_count > 1)

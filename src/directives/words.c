@@ -1,5 +1,6 @@
 #include "words.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,8 +88,13 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* How many letters are wrong, missing, too many or swapped (Damerau and Levenshtein, adjacent swaps). Neither
- * word is longer than WORD_MAX. */
+static bool same(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/* How many letters are wrong, missing, too many or swapped (Damerau and Levenshtein, adjacent swaps), case
+ * aside. Neither word is longer than WORD_MAX. */
 static size_t typos(const char *word, size_t length, const char *other, size_t other_length)
 {
 	size_t rows[3][WORD_MAX + 1];
@@ -102,8 +108,9 @@ static size_t typos(const char *word, size_t length, const char *other, size_t o
 		row[0] = i;
 		for (size_t j = 1; j <= other_length; j++) {
 			row[j] = least(least(above[j], row[j - 1]) + 1,
-				       above[j - 1] + (word[i - 1] != other[j - 1]));
-			if (i > 1 && j > 1 && word[i - 1] == other[j - 2] && word[i - 2] == other[j - 1])
+				       above[j - 1] + !same(word[i - 1], other[j - 1]));
+			if (i > 1 && j > 1 && same(word[i - 1], other[j - 2]) &&
+			    same(word[i - 2], other[j - 1]))
 				row[j] = least(row[j], before[j - 2] + 1);
 		}
 		before = above;

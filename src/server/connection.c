@@ -65,7 +65,7 @@ void connection_close(struct connection *connection)
 		connection->previous->next = connection->next;
 	else
 		worker->connections = connection->next;
-	worker->connection_count--;
+	__atomic_store_n(&worker->connection_count, worker->connection_count - 1, __ATOMIC_RELAXED);
 	flight_forget_connection(worker, connection);
 	uv_close((uv_handle_t *)&connection->handle, on_connection_closed);
 }
@@ -316,7 +316,7 @@ struct connection *connection_new(struct worker *worker, const struct listener *
 	if (connection->next)
 		connection->next->previous = connection;
 	worker->connections = connection;
-	worker->connection_count++;
+	__atomic_store_n(&worker->connection_count, worker->connection_count + 1, __ATOMIC_RELAXED);
 	if (uv_accept(from, (uv_stream_t *)&connection->handle)) {
 		connection_close(connection);
 		return NULL;

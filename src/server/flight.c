@@ -247,7 +247,7 @@ struct vigie_pending *flight_suspend(struct flight *flight, size_t held_length)
 	if (worker->pendings)
 		worker->pendings->previous = pending;
 	worker->pendings = pending;
-	worker->suspended++;
+	__atomic_store_n(&worker->suspended, worker->suspended + 1, __ATOMIC_RELAXED);
 	if (pending->origin.connection)
 		tcp_connection_suspended(pending->origin.connection, 1);
 	flight->suspended = pending;
@@ -269,7 +269,7 @@ static void pending_free(struct vigie_pending *pending)
 		pending->previous->next = pending->next;
 	else
 		worker->pendings = pending->next;
-	worker->suspended--;
+	__atomic_store_n(&worker->suspended, worker->suspended - 1, __ATOMIC_RELAXED);
 	await_forget(pending);
 	if (pending->origin.connection)
 		tcp_connection_suspended(pending->origin.connection, -1);

@@ -46,41 +46,41 @@ static void add_one(struct vigie_metrics *metrics, const char *name, const char 
 	vigie_metrics_add(metrics, name, VIGIE_COUNTER, help, labels, (double)value);
 }
 
-static void add_worker(struct vigie_metrics *metrics, const struct worker *worker)
+static void add_worker(struct vigie_metrics *metrics, struct worker *worker)
 {
 	static const char queries[] = "Queries that passed the gate, by transport.";
 	static const char refused[] = "Packets that the gate turned away, by reason.";
 	static const char shed[] = "Queries by UDP that an overflowing socket was relieved of, by reason.";
 	static const char closed[] = "TCP connections that the server closed, by reason.";
-	const struct counters *c = &worker->counters;
+	struct counters c;
 	char labels[64];
 
+	counters_sum(&c, &worker, 1);
 	for (int gate = VIGIE_GATE_OK + 1; gate < VIGIE_GATES; gate++) {
 		labels[0] = 0;
 		vigie_metrics_label(labels, sizeof(labels), "reason", vigie_gate_text((enum vigie_gate)gate));
-		add_one(metrics, "vigie_packets_refused_total", refused, labels, c->refused[gate]);
+		add_one(metrics, "vigie_packets_refused_total", refused, labels, c.refused[gate]);
 	}
-	add_one(metrics, "vigie_queries_total", queries, "proto=\"udp\"", c->queries[VIGIE_CHANNEL_UDP]);
-	add_one(metrics, "vigie_queries_total", queries, "proto=\"tcp\"", c->queries[VIGIE_CHANNEL_TCP]);
+	add_one(metrics, "vigie_queries_total", queries, "proto=\"udp\"", c.queries[VIGIE_CHANNEL_UDP]);
+	add_one(metrics, "vigie_queries_total", queries, "proto=\"tcp\"", c.queries[VIGIE_CHANNEL_TCP]);
 	add_one(metrics, "vigie_queries_unserved_total", "Queries for names that no server block serves.", "",
-		c->unserved);
+		c.unserved);
 	add_one(metrics, "vigie_queries_dropped_total", "Queries that a directive left without an answer.",
-		"", c->dropped);
+		"", c.dropped);
 	add_one(metrics, "vigie_udp_answers_unsent_total", "Answers by UDP that the kernel did not take.", "",
-		c->udp_unsent);
-	add_one(metrics, "vigie_udp_queries_shed_total", shed, "reason=\"stale\"", c->udp_stale);
-	add_one(metrics, "vigie_udp_queries_shed_total", shed, "reason=\"unfair\"", c->udp_unfair);
-	add_one(metrics, "vigie_udp_queries_shed_total", shed, "reason=\"unread\"", c->udp_unread);
+		c.udp_unsent);
+	add_one(metrics, "vigie_udp_queries_shed_total", shed, "reason=\"stale\"", c.udp_stale);
+	add_one(metrics, "vigie_udp_queries_shed_total", shed, "reason=\"unfair\"", c.udp_unfair);
+	add_one(metrics, "vigie_udp_queries_shed_total", shed, "reason=\"unread\"", c.udp_unread);
 	add_one(metrics, "vigie_forward_refused_total",
 		"Questions that were not asked upstream since too many were under way.", "",
-		c->refused_upstream);
+		c.refused_upstream);
 	add_one(metrics, "vigie_tcp_connections_accepted_total", "TCP connections taken.", "",
-		c->tcp_accepted);
-	add_one(metrics, "vigie_tcp_connections_closed_total", closed, "reason=\"rejected\"",
-		c->tcp_rejected);
-	add_one(metrics, "vigie_tcp_connections_closed_total", closed, "reason=\"evicted\"", c->tcp_evicted);
-	add_one(metrics, "vigie_tcp_connections_closed_total", closed, "reason=\"idle\"", c->tcp_idle);
-	add_one(metrics, "vigie_tcp_connections_closed_total", closed, "reason=\"slow\"", c->tcp_slow);
+		c.tcp_accepted);
+	add_one(metrics, "vigie_tcp_connections_closed_total", closed, "reason=\"rejected\"", c.tcp_rejected);
+	add_one(metrics, "vigie_tcp_connections_closed_total", closed, "reason=\"evicted\"", c.tcp_evicted);
+	add_one(metrics, "vigie_tcp_connections_closed_total", closed, "reason=\"idle\"", c.tcp_idle);
+	add_one(metrics, "vigie_tcp_connections_closed_total", closed, "reason=\"slow\"", c.tcp_slow);
 	vigie_metrics_add(metrics, "vigie_tcp_connections", VIGIE_GAUGE, "TCP connections that are open.", "",
 			  (double)__atomic_load_n(&worker->connection_count, __ATOMIC_RELAXED));
 	vigie_metrics_add(metrics, "vigie_queries_suspended", VIGIE_GAUGE,

@@ -240,7 +240,7 @@ def test_objects_that_make_no_sense_are_skipped(tmp_path, start):
     ("apiserver_qps", "apiserver_qps"), ("apiserver_qps -1", "-1"), ("apiserver_qps fast", "fast"),
     ("apiserver_burst", "apiserver_burst"), ("apiserver_burst 1.5", "1.5"), ("apiserver_burst -1", "-1"),
     ("apiserver_max_inflight", "apiserver_max_inflight"), ("apiserver_max_inflight many", "many"),
-    ("endpoint", "endpoint"), ("endpoint nonsense://x", "nonsense://x"),
+    ("endpoint", "endpoint"), ("endpoint nonsense://x", "nonsense://x"), ("endpoint ftp://x", "ftp://x"),
     ("tls", "tls"), ("tls a b", "tls"),
     ("kubeconfig", "kubeconfig"), ("kubeconfig a b c", "c"), ("kubeconfig /no/such/file", "/no/such/file"),
     ("snapshot", "snapshot"), ("snapshot /no/such/file", "/no/such/file"), ("snapshot a b", "b"),

@@ -11,6 +11,7 @@ from vigie_process import BINARY, ENVIRONMENT, PATIENCE, SANITIZER, TOP, refused
 MISTAKES = {
     "a misspelt directive": (".:5399 {\n    helath\n}\n",
                              "Corefile:2: unknown directive 'helath': did you mean 'health'?"),
+    "capital letters": (".:5399 {\n    HEALTH\n}\n", "Corefile:2: unknown directive 'HEALTH': did you mean 'health'?"),
     "swapped letters": (".:5399 {\n    kuberentes cluster.local\n}\n",
                         "Corefile:2: unknown directive 'kuberentes': did you mean 'kubernetes'?"),
     "a directive that vigie has not": (".:5399 {\n    etcd skydns.local\n}\n",
