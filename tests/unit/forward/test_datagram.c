@@ -202,7 +202,9 @@ static void test_late_replies(void **state)
 		answer(&from, "unread");
 		datagram_drop(&first);
 		next = ask(&second);
-		answer(&from, "late");
+		/* One port in 60,000 is the same again: then it is the second's. */
+		if (next.sin_port != from.sin_port)
+			answer(&from, "late");
 		answer(&next, "own");
 		heard = NULL;
 		wait_for_message();
