@@ -152,10 +152,11 @@ static void end_edns(struct vigie_answer *answer)
 static inline size_t end(struct vigie_answer *answer, uint16_t rcode, uint16_t opt)
 {
 	const struct vigie_query *query = answer->query;
-	uint16_t flags = echoed_flags(query) | vigie_answer_flags(answer) | rcode;
+	uint16_t flags = vigie_answer_flags(answer);
 
-	write_header(answer->buffer, query->id, flags, 1, answer->count[VIGIE_ANSWER],
-		     answer->count[VIGIE_AUTHORITY], (uint16_t)(answer->count[VIGIE_ADDITIONAL] + opt));
+	write_header(answer->buffer, query->id, (uint16_t)(echoed_flags(query) | flags | rcode), 1,
+		     answer->count[VIGIE_ANSWER], answer->count[VIGIE_AUTHORITY],
+		     (uint16_t)(answer->count[VIGIE_ADDITIONAL] + opt));
 	return answer->length;
 }
 
