@@ -62,7 +62,7 @@ static bool ask(const char *path, const json_t *words, struct vigie_buffer *repl
 		got = read(fd, reply->data + reply->length, READ_BYTES);
 		if (got > 0)
 			reply->length += (size_t)got;
-	} while (got > 0);
+	} while (got > 0 || (got < 0 && errno == EINTR)); /* it was stopped, and goes on */
 	asked = got == 0 && reply->length > 0;
 	if (!asked)
 		fprintf(stderr, "vigie ctl: %s: no answer\n", path);

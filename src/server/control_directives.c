@@ -4,7 +4,10 @@
 #include <urcu-qsbr.h>
 
 #include "control.h"
+#include "vigie/clock.h"
 #include "vigie/control.h"
+
+enum { TURN_US = 2000 /* for which directives are asked on, before others have their turn */ };
 
 struct asking {
 	struct vigie_server *server;
@@ -64,6 +67,7 @@ static bool ask(struct asking *asking)
 static void on_turn(uv_timer_t *timer)
 {
 	struct asking *asking = timer->data;
+	uint64_t began_us = vigie_clock_us();
 	bool more;
 
 	if (asking->server->current != asking->generation) {
@@ -71,10 +75,12 @@ static void on_turn(uv_timer_t *timer)
 		return;
 	}
 	rcu_thread_online();
-	more = ask(asking);
+	do {
+		more = ask(asking);
+	} while (more && vigie_clock_us() - began_us < TURN_US);
 	rcu_thread_offline();
 	if (more)
-		uv_timer_start(&asking->timer, on_turn, 1, 0); /* others have their turn */
+		uv_timer_start(&asking->timer, on_turn, 1, 0);
 	else
 		end(asking, asking->known
 				    ? NULL

@@ -9,7 +9,7 @@ What it has no answer for is NXDOMAIN. A test may change `answers` at any time; 
 after another, its last one for ever. By UDP and TCP on one port; with `tls=(certificate, key)` by TLS on `tls_port`, too.
 
 Tests count what they ask vigie to ask. When this process has to wait for its CPU, vigie asks again, as it should: what
-comes by UDP while an answer is overdue that the script does not delay is answered, and not counted.
+comes by UDP while an answer is overdue that the script does not delay is answered, and not counted, nor what follows by TCP.
 """
 import contextlib
 import dataclasses
@@ -29,6 +29,7 @@ import dns.rrset
 
 SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>
 PATIENT = 0.005      # seconds: less than vigie waits before it asks again
+MOMENT = 0.5         # seconds: for what was under way to be read
 
 
 @dataclasses.dataclass
@@ -72,11 +73,16 @@ class Asked:
     script: Reply
     came: float
     answered: float = float("inf")
+    repeated: bool = False
 
     def is_repeated_by(self, came: float) -> bool:
         """By one that vigie had to send, because the answer was not there in time: never at once."""
         at_once = not (self.script.delay or self.script.drop) and self.script.only in (None, "udp")
         return at_once and self.came + PATIENT < came < self.answered
+
+    def leads_to_tcp(self) -> bool:
+        """As the last of those."""
+        return self.repeated and time.time() < self.answered + MOMENT
 
 
 class Upstream:
@@ -167,9 +173,11 @@ class Upstream:
     def _ask_by_udp(self, packet: bytes, query: dns.message.Message, came: float) -> Asked:
         key = packet[2:].lower()
         asked = self._newest.get(key)
-        if not asked or not asked.is_repeated_by(came):
-            asked = self._newest[key] = Asked(self._script("udp", query), came)
-        return asked
+        if asked and asked.is_repeated_by(came):
+            asked.repeated = True
+            return asked
+        self._newest[key] = Asked(self._script("udp", query), came)
+        return self._newest[key]
 
     @staticmethod
     def _message(script: Reply, transport: str, query: dns.message.Message) -> bytes:
@@ -208,7 +216,8 @@ class Upstream:
     def respond(self, transport: str, packet: bytes) -> tuple[Reply, bytes | None]:
         query = dns.message.from_wire(packet)
         with self._lock:
-            script = self._script(transport, query)
+            asked = self._newest.get(packet[2:].lower())
+            script = asked.script if asked and asked.leads_to_tcp() else self._script(transport, query)
         return script, self._answer(script, transport, query, packet)
 
     def _answer(self, script: Reply, transport: str, query: dns.message.Message, packet: bytes) -> bytes | None:
