@@ -113,6 +113,10 @@ uint16_t vigie_answer_offset(const struct vigie_answer *answer, const uint8_t *p
  * one; the answer is reset then. */
 enum vigie_status vigie_answer_take(struct vigie_answer *answer, const uint8_t *reply, size_t length);
 
+/* Gives the records of each set, which stand side by side, the least TTL among them (RFC 2181 section 5.2):
+ * it would be a set no more when the first of them is gone. vigie_answer_take does it. */
+void vigie_answer_level_ttls(struct vigie_answer *answer);
+
 /* Appends the answer section of another server's reply to one question, names decompressed. VIGIE_EINVAL when
  * a record is malformed, or not of class IN: what came before it stays. TC is set when not all fits or when
  * the reply was truncated. */

@@ -7,6 +7,7 @@
 
 #include "directives.h"
 #include "guard.h"
+#include "scrub.h"
 #include "vigie/trace.h"
 
 struct forward {
@@ -169,6 +170,8 @@ static enum vigie_verdict resumed(struct vigie_request *request, void *argument)
 		return fail(request, outcome);
 	if (vigie_answer_take(request->answer, outcome->reply, outcome->length))
 		return fail(request, &malformed);
+	if (scrub(request->answer, outcome->reply, outcome->length))
+		atomic_fetch_add_explicit(&wait->rule->scrubbed, 1, memory_order_relaxed);
 	if (wants_next(wait->rule, request->answer)) {
 		next = find_rule(wait->rule->after, &request->query->name);
 		if (next) {

@@ -22,6 +22,7 @@ struct rule {
 	uint64_t max_concurrent; /* 0: no bound */
 	atomic_uint_fast64_t concurrent;
 	_Atomic uint64_t rejected; /* because of max_concurrent */
+	_Atomic uint64_t scrubbed; /* replies of which records were left out */
 	struct forward_sources sources;
 	struct vigie_upstreams *upstreams; /* owned; kept for the next configuration from start on */
 	bool kept;

@@ -104,6 +104,9 @@ void forward_rule_metrics(const struct rule *rule, struct vigie_metrics *metrics
 	vigie_metrics_add(metrics, "coredns_forward_max_concurrent_rejects_total", VIGIE_COUNTER,
 			  "Queries that were refused because max_concurrent others waited.", "",
 			  (double)rule->rejected);
+	vigie_metrics_add(metrics, "vigie_forward_scrubbed_replies_total", VIGIE_COUNTER,
+			  "Replies of which records were left out: their owners were not asked for.", "",
+			  (double)rule->scrubbed);
 	vigie_metrics_add(metrics, "vigie_forward_inflight", VIGIE_GAUGE,
 			  "Questions that upstreams are asked now; identical ones are one.", "",
 			  (double)counts.under_way);

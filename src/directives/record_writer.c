@@ -45,3 +45,28 @@ bool record_writer_copy(struct record_writer *writer, const struct vigie_record_
 		memcpy(to, rdata, length);
 	return true;
 }
+
+size_t record_target(uint16_t type, const uint8_t *rdata, size_t length)
+{
+	size_t at = 4;
+
+	switch (type) {
+	case VIGIE_TYPE_CNAME:
+	case VIGIE_TYPE_NS:
+	case VIGIE_TYPE_PTR:
+	case VIGIE_TYPE_SOA: /* the primary server */
+	case VIGIE_TYPE_DNAME:
+		return 0;
+	case VIGIE_TYPE_MX:
+		return 2;
+	case VIGIE_TYPE_SRV:
+		return 6;
+	case VIGIE_TYPE_NAPTR:
+		/* Three character-strings stand before it. */
+		for (int i = 0; i < 3 && at < length; i++)
+			at += 1U + rdata[at];
+		return at;
+	default:
+		return SIZE_MAX;
+	}
+}

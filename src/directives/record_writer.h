@@ -20,4 +20,8 @@ uint8_t *record_writer_add(struct record_writer *writer, const struct vigie_reco
 bool record_writer_copy(struct record_writer *writer, const struct vigie_record_walk *walk,
 			const struct vigie_record *record);
 
+/* Where the name begins that a record leads to, such as MX's host, among its spelled out RDATA; SIZE_MAX when
+ * the type has none. It may be beyond `length` of what is malformed. */
+size_t record_target(uint16_t type, const uint8_t *rdata, size_t length);
+
 #endif

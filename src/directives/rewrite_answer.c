@@ -100,32 +100,6 @@ static bool map_cname(const struct rewrite_work *work, struct vigie_name *target
 	return false;
 }
 
-/* Where among the RDATA the name is that `answer value` changes; SIZE_MAX when the type has none. */
-static size_t find_value(uint16_t type, const uint8_t *rdata, size_t length)
-{
-	size_t at = 4;
-
-	switch (type) {
-	case VIGIE_TYPE_CNAME:
-	case VIGIE_TYPE_NS:
-	case VIGIE_TYPE_PTR:
-	case VIGIE_TYPE_SOA: /* the primary server */
-	case VIGIE_TYPE_DNAME:
-		return 0;
-	case VIGIE_TYPE_MX:
-		return 2;
-	case VIGIE_TYPE_SRV:
-		return 6;
-	case VIGIE_TYPE_NAPTR:
-		/* Three character-strings stand before it. */
-		for (int i = 0; i < 3 && at < length; i++)
-			at += 1U + rdata[at];
-		return at;
-	default:
-		return SIZE_MAX;
-	}
-}
-
 struct writer {
 	const struct rewrite_work *work;
 	struct record_writer records;
@@ -148,7 +122,7 @@ static bool copy_record(struct writer *writer, const struct vigie_record *record
 	if (length == SIZE_MAX || !vigie_record_name(&writer->walk, record->owner, &owner))
 		return false;
 	map_name(writer->work, false, &owner);
-	at = find_value(record->type, rdata, length);
+	at = record_target(record->type, rdata, length);
 	value.length = 0;
 	if (at < length) {
 		if (vigie_name_from_wire(&value, rdata + at, length - at))

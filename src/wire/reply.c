@@ -47,9 +47,7 @@ static void write_ttls(struct vigie_answer *answer, struct vigie_record_walk wal
 		write_u32(answer->buffer + record.fixed + 4, ttl);
 }
 
-/* A set is sent with one TTL, the least that its records came with (RFC 2181 section 5.2): it would be a set
- * no more when the first of them is gone. Its records stand side by side. */
-static __attribute__((noinline)) void level_ttls(struct vigie_answer *answer)
+void vigie_answer_level_ttls(struct vigie_answer *answer)
 {
 	struct vigie_record_walk walk;
 	struct vigie_record_walk begin; /* of the set that `last` belongs to */
@@ -112,7 +110,7 @@ enum vigie_status vigie_answer_take(struct vigie_answer *answer, const uint8_t *
 		}
 	}
 	if (uneven)
-		level_ttls(answer);
+		vigie_answer_level_ttls(answer);
 	return VIGIE_OK;
 }
 

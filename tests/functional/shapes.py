@@ -212,11 +212,11 @@ def add_sizes(make: Maker) -> None:
 
 
 def add_names(make: Maker) -> None:
-    for pointers in (1, 2, 10, 100):  # each record's owner is a label and a pointer to the owner before
+    for pointers in (1, 2, 10, 100):  # each record's owner is a pointer to the owner before
         name = make.name()
         at, owner, records = 12 + len(name.to_wire()) + 4, 12, b""
         for number in range(pointers):
-            step = record(bytes([1, 97 + number % 26]) + struct.pack("!H", 0xC000 | owner), 16, b"\1x")
+            step = record(struct.pack("!H", 0xC000 | owner), 16, b"\1%c" % number)
             owner, at, records = at, at + len(step), records + step
         make.add_raw(f"{pointers} pointers deep", name, 16, records + record(QUESTION_NAME, 16, b"\1y"), pointers + 1)
     for labels in (10, 60, 120):
@@ -252,12 +252,13 @@ def add_mixtures(make: Maker, count: int) -> None:
     while len(make.shapes) < count:
         number = make.dice.choice(types)
         message = make.message(make.name(make.dice.choice(("example.", "EXAMPLE.test.".lower(), "deep.down.below.example."))), number)
-        message.answer.append(make.rrset(message.question[0].name, number))
-        for section in (message.answer, message.authority, message.additional):
+        name = message.question[0].name
+        message.answer.append(make.rrset(name, number))
+        message.authority.append(make.rrset(name.parent(), 2))
+        for section, owners in ((message.answer, [name]), (message.authority, [name, name.parent(), "TEST." if b"test" in name else "EXAMPLE.", "."]),
+                                (message.additional, [name, "ns1.example.", "NS2.Sub.example."])):
             for _ in range(make.dice.randrange(6)):
-                owner = make.dice.choice((message.question[0].name.to_text(), "Other.Example.", "ns1.example.", "a.b.c.test.", "."))
-                rrset = make.rrset(owner, make.dice.choice(types))
-                section.append(rrset)
+                section.append(make.rrset(make.dice.choice(owners), make.dice.choice(types)))
         if make.dice.random() < 0.5:
             message.use_edns(0, payload=make.dice.choice((512, 1232, 4096)))
         make.add("mixture", message)

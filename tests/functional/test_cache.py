@@ -73,6 +73,27 @@ def test_denials_follow_the_soa(cached, upstream):
         assert len(upstream.asked(name, kind)) == 1
 
 
+def test_records_of_strangers(cached, upstream):
+    """What a reply holds of names that the question does not lead to reaches neither client nor cache; addresses of the hosts
+    that it names do."""
+    http = free_port()
+    bank = "bank.test. 60 IN A 203.0.113.66"
+    upstream.answers[WWW, "A"] = Reply("a.example.net. 60 IN A 192.0.2.80", bank, f"{WWW} 60 IN CNAME a.example.net.",
+                                       f"x.{WWW} 60 IN A 203.0.113.66", authority=(bank, "example.net. 60 IN NS ns.example.org."),
+                                       additional=("ns.example.org. 60 IN A 192.0.2.53", bank))
+    upstream.answers["_sip.example.com.", "SRV"] = Reply("_sip.example.com. 60 IN SRV 0 0 5060 sip.example.org.",
+                                                         additional=("sip.example.org. 60 IN A 192.0.2.60",))
+    vigie = cached(more=f" prometheus 127.0.0.1:{http}\n")
+    for _ in range(2):
+        message = vigie.ask(WWW)
+        assert [rrset.to_text().split(" ", 1)[0] for rrset in (*message.answer, *message.authority, *message.additional)] == [
+            "a.example.net.", WWW, "example.net.", "ns.example.org."]
+        assert addresses(message) == ["192.0.2.80"]
+        assert vigie.ask("_sip.example.com.", "SRV").additional
+    assert upstream.asked(WWW) == upstream.asked("_sip.example.com.") == ["udp"]
+    assert Page(f"127.0.0.1:{http}").value("vigie_forward_scrubbed_replies_total") == 1
+
+
 def test_what_is_not_to_be_kept(cached, upstream):
     upstream.answers["nosoa.example.com.", "A"] = Reply(rcode="NXDOMAIN")
     upstream.answers["half.example.com.", "A"] = Reply("half.example.com. 60 IN CNAME other.example.com.")

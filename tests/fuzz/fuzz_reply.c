@@ -1,10 +1,12 @@
 /* Any bytes as another server's reply, on its way through the cache: what the judge lets pass is classified,
  * stored, found again under its question and no other, and written as an answer of any age into any room.
+ * Before it is rid of what has nothing to do with the question: once is enough.
  *
  * Input: the type asked for, the query's options, the answer's age (2 bytes) and room (2), and the reply as
  * assemble_reply takes it. */
 #include <urcu-qsbr.h>
 
+#include "scrub.h"
 #include "vigie/cache.h"
 #include "vigie/hash.h"
 #include "vigie/record.h"
@@ -83,6 +85,24 @@ static void check_cached(const struct vigie_query *query, const struct vigie_ans
 	free(buffer);
 }
 
+static void check_scrubbed(const struct vigie_answer *answer)
+{
+	static uint8_t message[VIGIE_MESSAGE_MAX];
+	static uint8_t second[VIGIE_MESSAGE_MAX];
+	struct vigie_answer copy = *answer;
+	struct vigie_answer again;
+	size_t length;
+
+	memcpy(message, answer->buffer, answer->length);
+	copy.buffer = message;
+	length = vigie_answer_end(&copy);
+	walk(answer->query, message, length, false);
+	vigie_answer_begin(&again, answer->query, second, sizeof(second));
+	require(vigie_answer_take(&again, message, length) == VIGIE_OK);
+	/* What did not fit may have named a host. */
+	require((answer->flags & VIGIE_FLAG_TC) || !scrub(&again, message, length));
+}
+
 static void check_reply(const struct vigie_query *query, const uint8_t *bytes, size_t length, uint32_t age,
 			size_t room)
 {
@@ -92,6 +112,8 @@ static void check_reply(const struct vigie_query *query, const uint8_t *bytes, s
 	vigie_answer_begin(&answer, query, first, sizeof(first));
 	if (vigie_answer_take(&answer, bytes, length))
 		return;
+	if (scrub(&answer, bytes, length))
+		check_scrubbed(&answer);
 	vigie_cache_classify(&answer, &reply);
 	if (!reply.cacheable)
 		return;

@@ -87,7 +87,7 @@ def outcome(build: Path, folder: Path, mutant: tuple[str, str, str, str, str]) -
     libraries = [str(build / f"src/{module}/lib{module}.a") for module in ("cache", "forward", "wire", "base")]
     subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-w", "-o", str(folder / "test"), f"-I{TOP}/include",
                     f"-I{(TOP / 'src' / file).parent}", str(path), *objects, *libraries,
-                    *flags("libuv", "openssl", "libcurl", "libsodium", "liburcu-qsbr", "liburcu-cds", "cmocka"), "-lm", "-lpthread"], check=True)
+                    *flags("libuv", "openssl", "libcurl", "libsodium", "liburcu-qsbr", "cmocka"), "-lm", "-lpthread"], check=True)
     try:
         run = subprocess.run([folder / "test"], capture_output=True, text=True, timeout=120, env={**os.environ, "CMOCKA_MESSAGE_OUTPUT": "STDOUT"})
     except subprocess.TimeoutExpired:
