@@ -127,6 +127,7 @@ static void serve_message(struct connection *connection, const uint8_t *message,
 	flight.origin = connection->origin;
 	flight_open(&flight, worker, VIGIE_CHANNEL_TCP);
 	bytes = flight_answer(&flight, VIGIE_CHANNEL_TCP, message, length, answer);
+	flight_count(&flight, VIGIE_CHANNEL_TCP);
 	if (bytes > 0)
 		tcp_send(connection, answer, bytes);
 	if (flight.request.stream)

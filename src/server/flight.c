@@ -31,6 +31,7 @@ void flight_open(struct flight *flight, struct worker *worker, enum vigie_channe
 	};
 	flight->block = NULL;
 	flight->first = 0;
+	flight->passed = 0;
 	flight->inner = false;
 }
 
@@ -202,10 +203,15 @@ inline size_t flight_answer(struct flight *flight, enum vigie_channel channel, c
 	if (gate != VIGIE_GATE_OK)
 		return turn_away(flight, gate, packet, length, buffer,
 				 channel == VIGIE_CHANNEL_UDP ? VIGIE_UDP_SIZE_PLAIN : VIGIE_MESSAGE_MAX);
-	count_more(&worker_of(flight->request.worker)->counters.queries[channel], 1);
+	flight->passed++;
 	begin(flight, buffer, limit_of(&flight->query, channel));
 	/* A client's query is not traced: what is, `explain` asks itself. */
 	return run(flight, false) ? vigie_answer_end(&flight->answer) : 0;
+}
+
+void flight_count(struct flight *flight, enum vigie_channel channel)
+{
+	count_more(&worker_of(flight->request.worker)->counters.queries[channel], flight->passed);
 }
 
 struct vigie_pending *flight_suspend(struct flight *flight, size_t held_length)

@@ -26,6 +26,7 @@ struct flight {
 		       */
 	size_t first; /* the first link that has a part in it: not 0 behind a `pass` */
 	size_t position;                 /* the link of the chain that is served */
+	unsigned passed;                 /* queries that passed the gate and are not counted yet */
 	bool inner;                      /* asked by another request: its end is told there */
 	struct vigie_pending *suspended; /* set when a directive suspended it */
 };
@@ -42,11 +43,14 @@ void flight_begin(struct flight *flight, uint8_t *buffer, size_t limit);
  * be sent now. */
 bool flight_run(struct flight *flight);
 
-/* All of that for a packet of a client, in an open flight, the gate's refusals and the counting included.
- * `channel` is the one that it was opened for, a constant where this is called;
- * `buffer` holds what the channel may take. Returns the answer's length; 0 when nothing is to be sent now. */
+/* All of that for a packet of a client, in an open flight, the gate's refusals included. `channel` is
+ * the one that it was opened for, a constant where this is called; `buffer` holds what the channel may take.
+ * Returns the answer's length; 0 when nothing is to be sent now. */
 size_t flight_answer(struct flight *flight, enum vigie_channel channel, const uint8_t *packet, size_t length,
 		     uint8_t *buffer);
+
+/* Counts what passed the gate since the flight was opened: once for a batch, before its answers are sent. */
+void flight_count(struct flight *flight, enum vigie_channel channel);
 
 /* The connection is closing: its suspended queries lose their way back. */
 void flight_forget_connection(struct worker *worker, struct connection *connection);

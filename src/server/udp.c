@@ -412,6 +412,7 @@ static unsigned udp_turn(struct udp_socket *udp)
 		}
 		expect_packet(query);
 	}
+	flight_count(flight, VIGIE_CHANNEL_UDP);
 	if (out > batch->out)
 		send_all(udp, batch->out, (unsigned)(out - batch->out));
 	return (unsigned)packets;
