@@ -59,7 +59,7 @@ def test_a_server_without_http2(serve, pki):
 
 def test_age_is_taken_off_the_ttls(serve, doh):
     """RFC 8484 section 5.1: what HTTP's caches held it for counts. What is no number counts nothing."""
-    doh.script.answers[NAME, "A"] = Reply(f"{NAME} 60 IN A 192.0.2.80", "other.example. 10 IN A 192.0.2.81")
+    doh.script.answers[NAME, "A"] = Reply(f"{NAME} 60 IN CNAME other.example.", "other.example. 10 IN A 192.0.2.81")
     vigie = serve(doh.text)
     for age, ttls in (("25", [35, 0]), ("999999999999999999999", [0, 0]), ("soon", [60, 10]), ("-5", [60, 10])):
         doh.faults[NAME] = lambda response, answer: send(response, answer, Age=age)

@@ -294,7 +294,8 @@ def test_the_longest_zone_is_asked(start, upstreams):
     first.default = second.default = Reply(rcode="NXDOMAIN")
     second.answers["www.stub.example.", "A"] = good("www.stub.example.")
     second.answers["dead.stub.example.", "A"] = Reply(drop=True)
-    first.answers["not.stub.example.", "A"] = first.answers[NAME, "A"] = good(NAME)
+    for name in ("not.stub.example.", NAME):
+        first.answers[name, "A"] = good(name)
     vigie = start(f""".:PORT {{
 	bind 127.0.0.1
 	forward . {first.text}
@@ -351,7 +352,8 @@ def test_truncated_by_tcp_is_no_reply(serve, upstreams):
 def test_next_and_next_on_nodata(start, upstreams):
     """The next one is that of the next shorter zone; with zones of one length, the next in the file."""
     first, second = upstreams
-    second.answers[NAME, "A"] = second.answers["empty.example.com.", "A"] = GOOD
+    for name in (NAME, "empty.example.com."):
+        second.answers[name, "A"] = good(name)
     first.answers["empty.example.com.", "A"] = Reply()
     first.answers["refused.example.com.", "A"] = Reply(rcode="REFUSED")
     vigie = start(f""".:PORT {{

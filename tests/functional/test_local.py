@@ -162,8 +162,8 @@ def test_a_cluster_name_elsewhere(start, snapshot, upstream):
 
 def test_denials_of_cluster_names_are_held_for_a_short_time(start, upstream):
     """A node's cache in front of the cluster's DNS: 5 s unless `denial` says otherwise."""
-    soa = "cluster.local. 600 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 2 3 4 600"
-    for name in ("a.default.svc.cluster.local.", "a.example.com."):
+    for name, zone in (("a.default.svc.cluster.local.", "cluster.local."), ("a.example.com.", "example.com.")):
+        soa = f"{zone} 600 IN SOA ns.dns.{zone} hostmaster.{zone} 1 2 3 4 600"
         upstream.answers[name, "A"] = Reply(rcode="NXDOMAIN", authority=(soa,))
     for options, ttl in (("", 5), ("{\n denial 9984 20\n }", 20)):
         vigie = start(f".:PORT {{\n cache {options}\n forward . {upstream.text}\n}}\n")
