@@ -8,10 +8,7 @@
 
 enum {
 	NAMES_MAX = 1 + VIGIE_CACHE_CHAIN_MAX,
-	HOSTS_MAX = 64, /* whose addresses may be additional records */
-	TYPE_RRSIG = 46,
-	TYPE_NSEC = 47,
-	TYPE_NSEC3 = 50
+	HOSTS_MAX = 64 /* whose addresses may be additional records */
 };
 
 struct names {
@@ -99,11 +96,11 @@ static bool belongs(struct scope *scope, const struct vigie_record_walk *walk,
 	asked = holds(&scope->chain, &owner);
 	switch (record->section) {
 	case VIGIE_ANSWER:
-		return asked || ((record->type == VIGIE_TYPE_DNAME || record->type == TYPE_RRSIG) &&
+		return asked || ((record->type == VIGIE_TYPE_DNAME || record->type == VIGIE_TYPE_RRSIG) &&
 				 holds_below(&scope->chain, &owner));
 	case VIGIE_AUTHORITY:
-		return record->type == TYPE_NSEC || record->type == TYPE_NSEC3 ||
-		       record->type == TYPE_RRSIG || holds_below(&scope->chain, &owner);
+		return record->type == VIGIE_TYPE_NSEC || record->type == VIGIE_TYPE_NSEC3 ||
+		       record->type == VIGIE_TYPE_RRSIG || holds_below(&scope->chain, &owner);
 	default:
 		return asked || holds(&scope->hosts, &owner);
 	}

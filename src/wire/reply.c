@@ -6,8 +6,6 @@
 #include "vigie/answer.h"
 #include "vigie/record.h"
 
-enum { TYPE_RRSIG = 46 };
-
 /* Takes one record as it stands. The question is as long as ours, so offsets, and with them compression
  * pointers, stay valid as long as nothing was left out before. */
 static bool take_record(struct vigie_answer *answer, enum vigie_section section, const uint8_t *reply,
@@ -32,7 +30,7 @@ static bool same_set(const struct vigie_record_walk *walk, const struct vigie_re
 	struct vigie_name owners[2];
 
 	return a->section == b->section && a->type == b->type && a->class == b->class &&
-	       a->type != TYPE_RRSIG && vigie_record_name(walk, a->owner, &owners[0]) &&
+	       a->type != VIGIE_TYPE_RRSIG && vigie_record_name(walk, a->owner, &owners[0]) &&
 	       vigie_record_name(walk, b->owner, &owners[1]) && owners[0].length == owners[1].length &&
 	       memcmp(owners[0].bytes, owners[1].bytes, owners[0].length) == 0;
 }

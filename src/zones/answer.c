@@ -47,7 +47,7 @@ static struct place find(const struct vigie_zone *zone, const struct vigie_name 
 		node = &zone->nodes[place.encloser];
 	}
 	place.cut = node->cut;
-	if (place.cut == NODE_NONE && zone_get_set(zone, place.encloser, TYPE_DNAME))
+	if (place.cut == NODE_NONE && zone_get_set(zone, place.encloser, VIGIE_TYPE_DNAME))
 		place.cut = place.encloser;
 	return place;
 }
@@ -115,8 +115,8 @@ static bool put_set(const struct walk *walk, enum vigie_section section, struct 
 	if (!put_records(walk, section, &owner, set->type, ttl, set->data, set->count))
 		return false;
 	return !walk->edns_do ||
-	       put_records(walk, section, &owner, TYPE_RRSIG, set->sig_ttl < ttl_max ? set->sig_ttl : ttl_max,
-			   set->sig_data, set->sig_count);
+	       put_records(walk, section, &owner, VIGIE_TYPE_RRSIG,
+			   set->sig_ttl < ttl_max ? set->sig_ttl : ttl_max, set->sig_data, set->sig_count);
 }
 
 static size_t set_size(const struct walk *walk, const struct set *set)
@@ -155,7 +155,7 @@ static void put_soa(const struct walk *walk)
 /* Adds the NSEC record of a node. */
 static void put_nsec(const struct walk *walk, uint32_t node)
 {
-	const struct set *nsec = zone_get_set(walk->zone, node, TYPE_NSEC);
+	const struct set *nsec = zone_get_set(walk->zone, node, VIGIE_TYPE_NSEC);
 
 	if (nsec)
 		put_set(walk, VIGIE_AUTHORITY, owner_node(walk->zone, node), nsec, UINT32_MAX);
@@ -314,7 +314,7 @@ static enum step follow(struct walk *walk, const uint8_t *target, size_t offset)
 static enum step redirect(struct walk *walk, uint32_t node)
 {
 	const struct vigie_zone *zone = walk->zone;
-	const struct set *dname = zone_get_set(zone, node, TYPE_DNAME);
+	const struct set *dname = zone_get_set(zone, node, VIGIE_TYPE_DNAME);
 	const uint8_t *target = zone->pool + dname->data + 2;
 	struct owner owner = owner_above(walk, zone->nodes[node].depth);
 	size_t prefix = (size_t)(owner.name - walk->name.bytes);
@@ -367,7 +367,7 @@ static bool put_signatures(const struct walk *walk, uint32_t node)
 
 	for (const struct set *end = set + walk->zone->nodes[node].set_count; set < end; set++) {
 		any |= set->sig_count > 0;
-		if (!put_records(walk, VIGIE_ANSWER, &owner, TYPE_RRSIG, set->sig_ttl, set->sig_data,
+		if (!put_records(walk, VIGIE_ANSWER, &owner, VIGIE_TYPE_RRSIG, set->sig_ttl, set->sig_data,
 				 set->sig_count))
 			return true;
 	}
@@ -396,9 +396,9 @@ static enum step answer_node(struct walk *walk, uint32_t node, const struct plac
 	const struct set *set = wanted_set(walk, node);
 	size_t unused;
 
-	if (cname && set != cname && walk->type != TYPE_NSEC && walk->type != TYPE_RRSIG)
+	if (cname && set != cname && walk->type != VIGIE_TYPE_NSEC && walk->type != VIGIE_TYPE_RRSIG)
 		return alias(walk, node, cname);
-	if (walk->type == TYPE_RRSIG) {
+	if (walk->type == VIGIE_TYPE_RRSIG) {
 		if (!put_signatures(walk, node))
 			no_data(walk, node, place);
 		return STEP_DONE;
@@ -431,7 +431,7 @@ static enum step step(struct walk *walk, enum vigie_zone_result *result)
 		bool own = place.exact && place.cut == place.before && walk->type == TYPE_DS;
 		bool below = !place.exact || place.cut != place.before;
 
-		if (below && zone_get_set(zone, place.cut, TYPE_DNAME))
+		if (below && zone_get_set(zone, place.cut, VIGIE_TYPE_DNAME))
 			return redirect(walk, place.cut);
 		if (!own) {
 			refer(walk, place.cut);

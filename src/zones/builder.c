@@ -68,7 +68,7 @@ static bool rdata_is_whole(uint16_t type, const uint8_t *rdata, size_t length)
 	case VIGIE_TYPE_NS:
 	case VIGIE_TYPE_CNAME:
 	case VIGIE_TYPE_PTR:
-	case TYPE_DNAME:
+	case VIGIE_TYPE_DNAME:
 		return length > 0 && name_bytes(rdata, length) == length;
 	case VIGIE_TYPE_MX:
 		return length > 2 && name_bytes(rdata + 2, length - 2) == length - 2;
@@ -81,7 +81,7 @@ static bool rdata_is_whole(uint16_t type, const uint8_t *rdata, size_t length)
 		first = name_bytes(rdata, length);
 		return first > 0 && length > first + 20 &&
 		       name_bytes(rdata + first, length - first) + 20 == length - first;
-	case TYPE_RRSIG:
+	case VIGIE_TYPE_RRSIG:
 		return length > 18;
 	default:
 		return true;
@@ -129,7 +129,7 @@ enum vigie_status vigie_zone_builder_add(struct vigie_zone_builder *builder, con
 		.rdlength = (uint16_t)rdlength,
 		.ttl = ttl > INT32_MAX ? 0 : ttl, /* RFC 2181 section 8 */
 		.type = type,
-		.sig = type == TYPE_RRSIG,
+		.sig = type == VIGIE_TYPE_RRSIG,
 		.depth = (uint8_t)(name.labels - builder->origin.labels),
 	};
 	item.name = item.key + item.key_length;
@@ -291,10 +291,10 @@ static void find_cuts(struct vigie_zone *zone)
 		struct node *node = &zone->nodes[i];
 		const struct node *parent = &zone->nodes[node->parent];
 
-		node->nsec = zone_get_set(zone, i, TYPE_NSEC) ? i : zone->nodes[i - 1].nsec;
+		node->nsec = zone_get_set(zone, i, VIGIE_TYPE_NSEC) ? i : zone->nodes[i - 1].nsec;
 		if (parent->cut != NODE_NONE)
 			node->cut = parent->cut;
-		else if (zone_get_set(zone, node->parent, TYPE_DNAME))
+		else if (zone_get_set(zone, node->parent, VIGIE_TYPE_DNAME))
 			node->cut = node->parent;
 		else if (zone_get_set(zone, i, VIGIE_TYPE_NS))
 			node->cut = i;
@@ -374,7 +374,7 @@ static enum vigie_status check(const struct vigie_zone *zone, struct vigie_error
 		return vigie_error_set(error, VIGIE_EINVAL, "zone '%.256s' has more than one SOA record",
 				       text);
 	for (uint32_t i = 0; i < zone->set_count; i++) {
-		if (zone->sets[i].type == TYPE_NSEC3 || zone->sets[i].type == TYPE_NSEC3PARAM)
+		if (zone->sets[i].type == VIGIE_TYPE_NSEC3 || zone->sets[i].type == TYPE_NSEC3PARAM)
 			return vigie_error_set(
 				error, VIGIE_EINVAL,
 				"zone '%.256s' is signed with NSEC3, which is not supported: use NSEC", text);

@@ -112,7 +112,7 @@ bool vigie_zone_next(const struct vigie_zone *zone, struct vigie_zone_walk *walk
 				.owner = zone->pool + node->name,
 				.rdata = bytes + 2,
 				.ttl = sig ? set->sig_ttl : set->ttl,
-				.type = sig ? TYPE_RRSIG : set->type,
+				.type = sig ? VIGIE_TYPE_RRSIG : set->type,
 				.rdlength = pool_length(bytes),
 			};
 			walk->record++;

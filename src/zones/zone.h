@@ -5,15 +5,7 @@
 #include "key.h"
 #include "vigie/zone.h"
 
-enum {
-	TYPE_DNAME = 39,
-	TYPE_DS = 43,
-	TYPE_RRSIG = 46,
-	TYPE_NSEC = 47,
-	TYPE_NSEC3 = 50,
-	TYPE_NSEC3PARAM = 51,
-	RCODE_YXDOMAIN = 6
-};
+enum { TYPE_DS = 43, TYPE_NSEC3PARAM = 51, RCODE_YXDOMAIN = 6 };
 
 enum { NODE_NONE = UINT32_MAX, NODE_APEX = 0 };
 

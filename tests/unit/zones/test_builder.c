@@ -41,9 +41,9 @@ static void test_walk(void **state)
 		uint16_t type;
 		uint32_t ttl;
 	} expected[] = {
-		{"example.org.", VIGIE_TYPE_SOA, 60}, {"example.org.", VIGIE_TYPE_A, 5},
-		{"example.org.", VIGIE_TYPE_A, 5},    {"example.org.", TYPE_RRSIG, 7},
-		{"b.a.example.org.", TYPE_RRSIG, 9},  {"b.example.org.", VIGIE_TYPE_A, 0},
+		{"example.org.", VIGIE_TYPE_SOA, 60},      {"example.org.", VIGIE_TYPE_A, 5},
+		{"example.org.", VIGIE_TYPE_A, 5},         {"example.org.", VIGIE_TYPE_RRSIG, 7},
+		{"b.a.example.org.", VIGIE_TYPE_RRSIG, 9}, {"b.example.org.", VIGIE_TYPE_A, 0},
 	};
 	static const char sig_a[] = "\0\1-----------------------";
 	struct vigie_zone_builder *builder = begin();
@@ -55,8 +55,9 @@ static void test_walk(void **state)
 	/* In no order; a record that is there already counts once; TTLs above 31 bits are none. */
 	assert_int_equal(add(builder, "b.example.org.", VIGIE_TYPE_A, UINT32_MAX, "\1\2\3\4", 4), VIGIE_OK);
 	assert_int_equal(add(builder, "example.org.", VIGIE_TYPE_A, 9, "\1\2\3\5", 4), VIGIE_OK);
-	assert_int_equal(add(builder, "b.a.example.org.", TYPE_RRSIG, 9, sig_a, sizeof(sig_a)), VIGIE_OK);
-	assert_int_equal(add(builder, "example.org.", TYPE_RRSIG, 7, sig_a, sizeof(sig_a)), VIGIE_OK);
+	assert_int_equal(add(builder, "b.a.example.org.", VIGIE_TYPE_RRSIG, 9, sig_a, sizeof(sig_a)),
+			 VIGIE_OK);
+	assert_int_equal(add(builder, "example.org.", VIGIE_TYPE_RRSIG, 7, sig_a, sizeof(sig_a)), VIGIE_OK);
 	assert_int_equal(add(builder, "example.org.", VIGIE_TYPE_A, 5, "\1\2\3\4", 4), VIGIE_OK);
 	add_soa(builder);
 	assert_int_equal(add(builder, "EXAMPLE.org.", VIGIE_TYPE_A, 9, "\1\2\3\5", 4), VIGIE_OK);
@@ -114,7 +115,7 @@ static void test_refused_records(void **state)
 	assert_int_equal(add(builder, "example.org.", VIGIE_TYPE_MX, 1, "\0\1", 2), VIGIE_EINVAL);
 	assert_int_equal(add(builder, "example.org.", VIGIE_TYPE_SRV, 1, "\0\1\0\1\0\1", 6), VIGIE_EINVAL);
 	assert_int_equal(add(builder, "example.org.", VIGIE_TYPE_SOA, 1, SOA, sizeof(SOA) - 2), VIGIE_EINVAL);
-	assert_int_equal(add(builder, "example.org.", TYPE_RRSIG, 1, SOA, 18), VIGIE_EINVAL);
+	assert_int_equal(add(builder, "example.org.", VIGIE_TYPE_RRSIG, 1, SOA, 18), VIGIE_EINVAL);
 	assert_int_equal(add(builder, "example.org.", 65280, 1, longest, VIGIE_ZONE_RDATA_MAX), VIGIE_OK);
 	assert_int_equal(add(builder, "example.org.", 65280, 1, longest, VIGIE_ZONE_RDATA_MAX + 1),
 			 VIGIE_EINVAL);
