@@ -234,9 +234,7 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	tally_count(acl->tally, request, counter);
 	switch (action) {
 	case ACTION_BLOCK:
-		vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);
-		vigie_answer_explain(request->answer, VIGIE_EDE_BLOCKED, "acl");
-		return VIGIE_ANSWERED;
+		return vigie_request_refuse(request, VIGIE_EDE_BLOCKED, "acl");
 	case ACTION_FILTER:
 		vigie_answer_explain(request->answer, VIGIE_EDE_FILTERED, "acl");
 		return VIGIE_ANSWERED;

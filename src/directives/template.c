@@ -352,11 +352,6 @@ static void find(const struct template *template, struct vigie_request *request,
 		vigie_type_text(query->type == VIGIE_TYPE_ANY ? found->rule->type : query->type, found->type);
 }
 
-static enum vigie_verdict fail(struct vigie_request *request, const char *trouble)
-{
-	return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, trouble);
-}
-
 static void explain(const struct rule *rule, struct vigie_request *request)
 {
 	if (rule->explained)
@@ -420,7 +415,8 @@ static enum vigie_verdict complete(const struct template *template, const struct
 {
 	if (!write_section(template, found, VIGIE_AUTHORITY, NULL) ||
 	    !write_section(template, found, VIGIE_ADDITIONAL, NULL))
-		return fail(request, "template: what a template made is no record");
+		return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL,
+					  "template: what a template made is no record");
 	explain(found->rule, request);
 	return VIGIE_ANSWERED;
 }
@@ -447,7 +443,7 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 
 	find(template, request, &found);
 	if (found.refused)
-		return fail(request, "template: no pattern matches");
+		return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL, "template: no pattern matches");
 	if (!found.rule)
 		return VIGIE_NEXT;
 	tally_count(template->tally, request,
@@ -457,7 +453,8 @@ static enum vigie_verdict serve(void *instance, struct vigie_request *request)
 	request->answer->flags |= VIGIE_FLAG_AA;
 	request->answer->rcode = found.rule->rcode;
 	if (!write_section(template, &found, VIGIE_ANSWER, follows ? &target : NULL))
-		return fail(request, "template: what a template made is no record");
+		return vigie_request_fail(request, VIGIE_RCODE_SERVFAIL,
+					  "template: what a template made is no record");
 	if (target.length > 0)
 		return vigie_request_lookup(request, &target, query->type, chased, instance);
 	return complete(template, &found, request);

@@ -240,9 +240,7 @@ static bool is_allowed(const struct rule *rule, const struct sockaddr *client)
 
 static enum vigie_verdict refuse(struct vigie_request *request, const char *why)
 {
-	vigie_request_fail(request, VIGIE_RCODE_REFUSED, NULL);
-	vigie_answer_explain(request->answer, VIGIE_EDE_PROHIBITED, why);
-	return VIGIE_ANSWERED;
+	return vigie_request_refuse(request, VIGIE_EDE_PROHIBITED, why);
 }
 
 /* The serial that the client of an IXFR has: of the one SOA in the authority section (RFC 1995 section 3). */

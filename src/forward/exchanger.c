@@ -1,5 +1,4 @@
 /* A worker's part of the forwarder: runs exchanges on its loop, and hands replies to those who wait there. */
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

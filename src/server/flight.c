@@ -81,8 +81,7 @@ static inline bool answered(struct flight *flight, size_t hook)
 /* Nobody on the chain answers for this name. */
 static __attribute__((noinline)) bool refuse(struct flight *flight)
 {
-	vigie_request_fail(&flight->request, VIGIE_RCODE_REFUSED, NULL);
-	vigie_answer_explain(&flight->answer, VIGIE_EDE_NOT_AUTHORITATIVE,
+	vigie_request_refuse(&flight->request, VIGIE_EDE_NOT_AUTHORITATIVE,
 			     "no directive of the server block answers this");
 	return answered(flight, flight->block->last);
 }
