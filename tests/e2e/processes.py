@@ -4,8 +4,14 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
+
+# Behind this folder, which has files of the same names.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "functional"))
+
+from vigie_process import free_port  # noqa: E402
 
 PATIENCE = 60  # seconds for what takes a few seconds on a machine that has nothing else to do
 PR_SET_PDEATHSIG = 1
@@ -42,32 +48,9 @@ def eventually(ask, expected) -> None:
         raise
 
 
-_given: set[int] = set()
-
-
 def free_ports(count: int) -> list[int]:
-    """Numbers that neither UDP nor TCP uses on any local address, and that no call has returned before: whoever was given
-    one may not have bound it yet."""
-    held: list[socket.socket] = []
-    ports: list[int] = []
-    try:
-        while len(ports) < count:
-            tcp = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-            udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-            held += [tcp, udp]
-            tcp.bind(("::", 0))
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind(("::", port))
-            except OSError:
-                continue
-            if port not in _given:
-                _given.add(port)
-                ports.append(port)
-    finally:
-        for one in held:
-            one.close()
-    return ports
+    """Different numbers, each as of free_port."""
+    return [free_port() for _ in range(count)]
 
 
 def takes_connections(port: int) -> bool:
